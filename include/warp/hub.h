@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * hub.h - everything between raw datagrams and authenticated frames, for one local identity:
+ * handshakes (both roles), cookies, session indices, rekeying. The node's engine and the map
+ * server both stand on it.
+ *
+ * An *assoc* is the hub's half of what is known about one remote node: its key and its sessions.
+ *   current    what we seal with
+ *   previous   still opens late datagrams
+ *   pending    we answered an initiation; becomes current with the first datagram that opens
+ *              under it (key confirmation), so a replayed initiation costs a slot and no more
+ *
+ * The same initiation goes out on every path and is repeated unchanged within an attempt; the
+ * same response goes back to every source from which a copy of it came.
+ *
+ * Order for every datagram: authenticate, commit replay, only then change state.
+ */
+#ifndef WARP_HUB_H
+#define WARP_HUB_H
+
+#include "warp/cookie.h"
+#include "warp/drop.h"
+#include "warp/ratelim.h"
+#include "warp/session.h"
+#include "warp/wire.h"
+
+#define HUB_PENDING 2u
+
+struct initiation;
+struct answered;
+
+struct assoc {
+	u8 remote_key[KEY_SIZE];
+	u8 preshared_key[KEY_SIZE]; /* zero: none */
+	void *owner;                /* peer, map or node that it belongs to */
+	struct session *current, *previous, *pending[HUB_PENDING];
+	struct answered *answered[HUB_PENDING]; /* responses that copies of an initiation get */
+	struct initiation *initiation;          /* ours in flight, or NULL */
+	u64 current_since;                      /* when current became current */
+	u64 opened_at;                          /* last datagram opened under any session, 0: never */
+	u64 retry_at;                           /* next initiation attempt, TIME_NEVER: none wanted */
+	u32 attempts;                           /* initiation attempts since the last success */
+};
+
+struct hub_options {
+	struct identity identity;
+	struct allocator allocator;
+	struct random_source random;
+	u8 ciphers;          /* CIPHER_BITs offered; usually crypto_ciphers() */
+	u32 replay_bits;     /* window of each session */
+	u32 max_sessions;    /* at most 2^22 */
+	u64 handshake_rate;  /* initiations a second worked on before cookies are asked for */
+	/* Whose key is this? The assoc, or NULL for a stranger. May create it: the initiation is
+	 * authentic in that it was made by the holder of the key, but may be a replay. */
+	struct assoc *(*lookup)(void *ctx, const u8 key[static KEY_SIZE]);
+	void *ctx;
+};
+
+struct hub;
+
+/* 0, -ENOMEM, -EINVAL. */
+int hub_create(struct hub **ret, const struct hub_options *options);
+void hub_destroy(struct hub *hub);
+const struct identity *hub_identity(const struct hub *hub);
+
+void assoc_init(struct assoc *a, const u8 remote_key[static KEY_SIZE],
+		const u8 preshared_key[static KEY_SIZE], void *owner);
+/* Drops all sessions and what is in flight; the struct may then go. */
+void assoc_clear(struct hub *hub, struct assoc *a);
+
+enum hub_verdict {
+	HUB_DROPPED,     /* see reason; for DROP_DUPLICATE and DROP_UNKNOWN_INDEX also assoc */
+	HUB_REPLY,       /* send reply to where the datagram came from; nothing else */
+	HUB_ESTABLISHED, /* our initiation was answered: assoc has a new current session */
+	HUB_OPENED,      /* plain[0..plain_size) are frames of assoc */
+};
+
+struct hub_result {
+	enum hub_verdict verdict;
+	enum drop_reason reason;
+	struct assoc *assoc; /* may be NULL */
+	bool confirmed;      /* HUB_OPENED: a pending session has just become current */
+	u8 *plain;
+	size_t plain_size;
+	u8 reply[WIRE_INITIATION_SIZE];
+	size_t reply_size;
+};
+
+/* One datagram, opened in place. */
+void hub_receive(struct hub *hub, u64 now, const struct endpoint *source, u8 *data, size_t size,
+		 struct hub_result *ret);
+
+/* Can a be sealed to now? */
+bool assoc_ready(const struct assoc *a, u64 now);
+/* Seals data[WIRE_HEADER_SIZE..+size) under the current session, see session_seal(). -ENOTCONN
+ * when there is none. */
+int assoc_seal(struct assoc *a, u64 now, u8 *data, size_t size);
+
+/* Wants a session with a now: starts an attempt, or hurries the one under way to its next
+ * transmission. Something has changed: an address, an interface, a restart of the other side. */
+void assoc_kick(struct hub *hub, struct assoc *a, u64 now);
+/* Wants no session any more (until the next kick). */
+void assoc_rest(struct hub *hub, struct assoc *a);
+
+/* Earliest time at which assoc_expire() has something to do. */
+u64 assoc_next_expiry(const struct assoc *a);
+/* Rekeys, retries, forgets old sessions. Returns true when the initiation that
+ * assoc_initiation() gives is to be sent on every path now. */
+bool assoc_expire(struct hub *hub, struct assoc *a, u64 now);
+/* The bytes of the initiation in flight, WIRE_INITIATION_SIZE of them, or NULL. */
+const u8 *assoc_initiation(const struct assoc *a);
+
+#endif

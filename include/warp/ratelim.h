@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * ratelim.h - a token bucket in virtual time, and a small table of them keyed by address.
+ */
+#ifndef WARP_RATELIM_H
+#define WARP_RATELIM_H
+
+#include "warp/endpoint.h"
+
+struct ratelim {
+	u64 interval; /* nanoseconds a token */
+	u64 burst;    /* tokens that can be saved up */
+	u64 full_at;  /* when the bucket is full again (GCRA) */
+};
+
+/* rate in tokens a second (> 0), burst >= 1. The bucket starts full. */
+void ratelim_init(struct ratelim *r, u64 rate, u64 burst);
+/* Takes one token; false when there is none. */
+bool ratelim_take(struct ratelim *r, u64 now);
+
+#define RATELIM_SLOTS 256u
+
+/* One bucket an IPv4 address or IPv6 /64, in a fixed hash table with a keyed hash: strangers that
+ * collide share a bucket, none grows memory. */
+struct ratelim_table {
+	struct ratelim slot[RATELIM_SLOTS];
+	u64 seed;
+};
+
+void ratelim_table_init(struct ratelim_table *t, u64 rate, u64 burst, u64 seed);
+bool ratelim_table_take(struct ratelim_table *t, u64 now, const struct address *source);
+
+#endif

@@ -1,0 +1,268 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * wire.h - the only room that knows bytes. Everything is big-endian; nothing is padded.
+ *
+ * The first byte of every datagram is 0xc1..0xc4: never that of STUN (0x00-0x3f), of TURN
+ * ChannelData (0x40-0x7f) or of RTP (0x80-0xbf), so that a socket can speak those too.
+ *
+ *  INITIATION (152 bytes)               RESPONSE (108 bytes)
+ *   0  kind 0xc1, 0, 0, 0                0  kind 0xc2, 0, 0, 0
+ *   4  sender index                      4  sender index
+ *   8  e, s, payload (Noise 1: 96+16)    8  receiver index
+ *   .. mac1 [16], mac2 [16]             12  e, payload (Noise 2: 48+16)
+ *                                        .. mac1 [16], mac2 [16]
+ *  COOKIE (64 bytes)                    TRANSPORT (16 + frames + 16 bytes)
+ *   0  kind 0xc3, 0, 0, 0                0  kind 0xc4, flags 0, 0, 0
+ *   4  receiver index                    4  receiver index
+ *   8  nonce [24], sealed cookie [32]    8  counter [8]
+ *                                       16  sealed frames, then the tag [16]
+ *
+ * Frames. One byte of type; then, unless the high bit of the type is set, a length (u16) of the
+ * body; with the high bit set the frame is the last and its body runs to the end. Unknown types
+ * are skipped. Endpoints are: family (0, 4 or 6), and if it is not 0 port (u16), address (4 or 16
+ * bytes).
+ *
+ *   0x00 PADDING              anything
+ *   0x01 PAYLOAD              tunnel u16, sequence u32, data
+ *   0x02 FRAGMENT             tunnel u16, sequence u32, index u8, unit u16, last u16 (size of the
+ *                             whole payload - 1), data at index * unit
+ *   0x03 SHARD                reserved
+ *   0x04 PROBE                stamp u64, sent packets u64, sent bytes u64
+ *   0x05 PROBE_REPLY          stamp u64, received packets u64, received bytes u64, endpoint seen
+ *   0x06 PEER_ADDRESS_OVERRIDE endpoint to replace
+ *   0x07 CANDIDATES           count u8, endpoints
+ *   0x10 REGISTER_REQUEST     interface u16, LAN endpoint
+ *   0x11 REGISTER_RESPONSE    interface u16, expiry in seconds u16, endpoint observed
+ *   0x12 MAPPING_REQUEST      count u8, public keys [32 each]
+ *   0x13 MAPPING_RESPONSE     public key [32], flags u8 (1: push, 2: final), count u8, then per
+ *                             interface: endpoint observed, LAN endpoint
+ *   0x14 DEREGISTER_REQUEST   interface u16 (0xffff: all)
+ *   0x15 DEREGISTER_RESPONSE  interface u16
+ *   0x16 RELAY                reserved
+ *   0x17 CLOSE                reason u8
+ */
+#ifndef WARP_WIRE_H
+#define WARP_WIRE_H
+
+#include "warp/crypto.h"
+#include "warp/endpoint.h"
+#include "warp/handshake.h"
+
+#define WIRE_PROLOGUE "warp protocol 1"
+#define WIRE_PORT_MAP 13116u /* default port of warp-map */
+
+enum wire_kind {
+	WIRE_INITIATION = 0xc1,
+	WIRE_RESPONSE = 0xc2,
+	WIRE_COOKIE = 0xc3,
+	WIRE_TRANSPORT = 0xc4,
+};
+
+#define WIRE_HEADER_SIZE 16u
+#define WIRE_OVERHEAD (WIRE_HEADER_SIZE + TAG_SIZE)
+
+/* Capabilities in the handshake payloads, 16 bytes each way. */
+#define WIRE_HELLO_SIZE 16u
+#define WIRE_VERSION 1u
+
+struct wire_hello {
+	u8 version; /* WIRE_VERSION */
+	u8 ciphers; /* CIPHER_BITs: what the initiator can; the responder sets the one it chose */
+	u16 flags;  /* 0; unknown bits are ignored */
+};
+
+#define WIRE_INITIATION_NOISE 8u
+#define WIRE_INITIATION_SIZE                                                                       \
+	(WIRE_INITIATION_NOISE + NOISE_1_OVERHEAD + WIRE_HELLO_SIZE + 2 * MAC_SIZE)
+#define WIRE_RESPONSE_NOISE 12u
+#define WIRE_RESPONSE_SIZE                                                                         \
+	(WIRE_RESPONSE_NOISE + NOISE_2_OVERHEAD + WIRE_HELLO_SIZE + 2 * MAC_SIZE)
+#define WIRE_COOKIE_SIZE (8u + XNONCE_SIZE + 32u)
+
+_Static_assert(WIRE_RESPONSE_SIZE <= WIRE_INITIATION_SIZE, "an answer is larger than the question");
+_Static_assert(WIRE_COOKIE_SIZE <= WIRE_INITIATION_SIZE, "an answer is larger than the question");
+
+/* --- bytes ------------------------------------------------------------------------------- */
+
+static inline void put_u16(u8 *p, u16 v)
+{
+	p[0] = (u8)(v >> 8);
+	p[1] = (u8)v;
+}
+
+static inline void put_u32(u8 *p, u32 v)
+{
+	put_u16(p, (u16)(v >> 16));
+	put_u16(p + 2, (u16)v);
+}
+
+static inline void put_u64(u8 *p, u64 v)
+{
+	put_u32(p, (u32)(v >> 32));
+	put_u32(p + 4, (u32)v);
+}
+
+static inline u16 get_u16(const u8 *p)
+{
+	return (u16)((u16)p[0] << 8 | p[1]);
+}
+
+static inline u32 get_u32(const u8 *p)
+{
+	return (u32)get_u16(p) << 16 | get_u16(p + 2);
+}
+
+static inline u64 get_u64(const u8 *p)
+{
+	return (u64)get_u32(p) << 32 | get_u32(p + 4);
+}
+
+/* --- datagrams --------------------------------------------------------------------------- */
+
+struct wire_transport {
+	u32 receiver;
+	u64 counter;
+};
+
+void wire_put_transport(u8 p[static WIRE_HEADER_SIZE], const struct wire_transport *h);
+/* size is that of the datagram. -EBADMSG: not a transport datagram. */
+int wire_get_transport(const u8 *p, size_t size, struct wire_transport *ret);
+
+void wire_put_hello(u8 p[static WIRE_HELLO_SIZE], const struct wire_hello *h);
+/* -EBADMSG: no common version. */
+int wire_get_hello(const u8 p[static WIRE_HELLO_SIZE], struct wire_hello *ret);
+
+/* Bytes of endpoint e on the wire: 1, 7 or 19. */
+size_t wire_endpoint_size(const struct endpoint *e);
+
+/* --- frames ------------------------------------------------------------------------------ */
+
+enum frame_type {
+	FRAME_PADDING = 0x00,
+	FRAME_PAYLOAD = 0x01,
+	FRAME_FRAGMENT = 0x02,
+	FRAME_SHARD = 0x03,
+	FRAME_PROBE = 0x04,
+	FRAME_PROBE_REPLY = 0x05,
+	FRAME_OVERRIDE = 0x06,
+	FRAME_CANDIDATES = 0x07,
+	FRAME_REGISTER_REQUEST = 0x10,
+	FRAME_REGISTER_RESPONSE = 0x11,
+	FRAME_MAPPING_REQUEST = 0x12,
+	FRAME_MAPPING_RESPONSE = 0x13,
+	FRAME_DEREGISTER_REQUEST = 0x14,
+	FRAME_DEREGISTER_RESPONSE = 0x15,
+	FRAME_RELAY = 0x16,
+	FRAME_CLOSE = 0x17,
+};
+
+#define FRAME_LAST 0x80u          /* in the type byte: runs to the end, has no length */
+#define FRAME_PAYLOAD_HEADER 7u   /* type (last), tunnel, sequence */
+#define FRAME_FRAGMENT_HEADER 12u /* type (last), tunnel, sequence, index, unit, last */
+#define WIRE_CANDIDATES_MAX 32u
+#define WIRE_KEYS_MAX 32u
+#define WIRE_MAPPINGS_MAX 32u
+#define WIRE_ALL_INTERFACES 0xffffu
+#define MAPPING_PUSH 1u
+
+struct frame_payload {
+	u16 tunnel;
+	u32 sequence;
+	u8 *data;
+	u32 size;
+};
+
+struct frame_fragment {
+	u16 tunnel;
+	u32 sequence;
+	u8 index;
+	u16 unit;
+	u32 total; /* 1..65536 */
+	u8 *data;
+	u32 size;
+};
+
+struct frame_probe {
+	u64 stamp, packets, bytes;
+};
+
+struct frame_probe_reply {
+	u64 stamp, packets, bytes;
+	struct endpoint seen;
+};
+
+struct frame_candidates {
+	u8 count;
+	struct endpoint endpoint[WIRE_CANDIDATES_MAX];
+};
+
+struct frame_register_request {
+	u16 interface;
+	struct endpoint lan;
+};
+
+struct frame_register_response {
+	u16 interface;
+	u16 expiry; /* seconds */
+	struct endpoint observed;
+};
+
+struct frame_mapping_request {
+	u8 count;
+	const u8 *keys; /* count x KEY_SIZE, in the datagram */
+};
+
+struct wire_mapping {
+	struct endpoint observed, lan;
+};
+
+struct frame_mapping_response {
+	u8 key[KEY_SIZE];
+	u8 flags; /* MAPPING_PUSH */
+	u8 count;
+	struct wire_mapping mapping[WIRE_MAPPINGS_MAX];
+};
+
+struct frame_deregister {
+	u16 interface;
+};
+
+enum close_reason { CLOSE_SHUTDOWN = 0, CLOSE_REMOVED = 1 };
+
+struct frame_close {
+	u8 reason;
+};
+
+struct frame {
+	u8 type; /* enum frame_type, or another that the reader skips */
+	union {
+		struct frame_payload payload;
+		struct frame_fragment fragment;
+		struct frame_probe probe;
+		struct frame_probe_reply probe_reply;
+		struct endpoint override; /* the address to replace */
+		struct frame_candidates candidates;
+		struct frame_register_request register_request;
+		struct frame_register_response register_response;
+		struct frame_mapping_request mapping_request;
+		struct frame_mapping_response mapping_response;
+		struct frame_deregister deregister; /* request and response */
+		struct frame_close close;
+	};
+};
+
+/* Takes the next frame from *p (of *size bytes) and moves both on. 1: *ret is a frame (payload and
+ * key pointers point into the datagram); 0: there are no more; -EBADMSG: malformed, stop. Trailing
+ * bytes in a known fixed-size body are ignored, so that frames can grow. */
+int frame_next(u8 **p, size_t *size, struct frame *ret);
+
+/* Appends frame f, with its length, to p (room for cap bytes). Returns its size, or -EMSGSIZE. A
+ * PADDING frame is written by frame_pad(). */
+int frame_put(u8 *p, size_t cap, const struct frame *f);
+/* Fills all of p[0..size) with one PADDING frame (size >= 1). */
+void frame_pad(u8 *p, size_t size);
+/* The headers of a last PAYLOAD or FRAGMENT frame whose data follows in place. */
+void frame_put_payload_header(u8 p[static FRAME_PAYLOAD_HEADER], u16 tunnel, u32 sequence);
+void frame_put_fragment_header(u8 p[static FRAME_FRAGMENT_HEADER], const struct frame_fragment *f);
+
+#endif
