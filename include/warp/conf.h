@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * conf.h - the configuration files of warpd and warp-map, checked and turned into structs.
+ *
+ * Every mistake is told once, as file:line:column, what is wrong, and what to do.
+ */
+#ifndef WARP_CONF_H
+#define WARP_CONF_H
+
+#include "warp/allowedips.h"
+#include "warp/crypto.h"
+#include "warp/engine.h"
+
+#define CONF_CONTROL_SOCKET "/run/warp/warpd.sock"
+#define CONF_TEXT 256u
+
+/* "host:port", "1.2.3.4:5" or "[2001:db8::1]:5": resolved at run time unless it is a number. */
+struct conf_host {
+	char text[CONF_TEXT];
+	char host[CONF_TEXT];
+	u16 port;
+	bool numeric;
+	struct endpoint endpoint; /* when numeric */
+};
+
+struct conf_interfaces {
+	u64 scan_interval;      /* ns */
+	u64 keepalive_interval; /* ns, holepunch_keep_alive_interval */
+	char **inclusion_patterns;
+	size_t inclusion_count;
+	char **exclusion_patterns;
+	size_t exclusion_count;
+	bool bind_to_device;
+	u16 listen_port; /* 0: the kernel chooses */
+	u32 max_consecutive_failures;
+};
+
+struct conf_map {
+	struct conf_host address;
+	u8 public_key[KEY_SIZE];
+};
+
+struct conf_peer {
+	char name[NAME_SIZE];
+	u8 public_key[KEY_SIZE];
+	u8 preshared_key[KEY_SIZE];
+	struct conf_host *endpoints;
+	size_t endpoint_count;
+	struct prefix *allowed_ips;
+	size_t allowed_ip_count;
+};
+
+enum gate_kind { GATE_TUN, GATE_UDP, GATE_UNIX };
+enum unix_kind { UNIX_SEQPACKET, UNIX_DGRAM };
+
+struct conf_gate {
+	enum gate_kind kind;
+	/* GATE_TUN */
+	char tun[IFNAME_SIZE];
+	struct prefix *addresses; /* address with prefix length */
+	size_t address_count;
+	struct prefix *routes; /* `routes: [..]`, besides allowed_ips, which are not routed alone */
+	size_t route_count;
+	u32 mtu; /* 0: auto */
+	/* GATE_UDP */
+	struct endpoint application_to_gate;
+	struct endpoint gate_to_application; /* family 0: the last local sender */
+	/* GATE_UNIX */
+	char path[108];
+	enum unix_kind type;
+	u32 mode; /* 0600 */
+	char group[CONF_TEXT]; /* "": unchanged */
+};
+
+struct conf_tunnel {
+	char name[NAME_SIZE];
+	u16 id;
+	u16 *peers; /* indices into peers[] */
+	size_t peer_count; /* 0: all */
+	struct conf_gate gate;
+	u32 mtu;           /* transport.mtu, 0: what fits */
+	u64 send_deadline; /* ns, 0: none */
+	u32 copies;        /* 0: all */
+};
+
+struct conf {
+	struct identity identity;
+	char control_socket[108];
+	struct conf_interfaces interfaces;
+	struct conf_map *maps;
+	size_t map_count;
+	struct conf_peer *peers;
+	size_t peer_count;
+	struct conf_tunnel *tunnels;
+	size_t tunnel_count;
+};
+
+struct conf_map_server {
+	struct identity identity;
+	struct endpoint *listen;
+	size_t listen_count;
+	u64 client_expiry; /* ns */
+	u32 max_nodes;
+	u8 *allowed_clients; /* KEY_SIZE each; NULL: anybody */
+	size_t allowed_client_count;
+};
+
+struct conf_error {
+	char text[1024]; /* "file:line:column: what is wrong", one line */
+};
+
+/* 0 and *ret; or -EINVAL (what the file says), -errno of opening it, with ret_error filled. */
+int conf_load(const char *path, struct conf **ret, struct conf_error *ret_error);
+void conf_free(struct conf *c);
+int conf_load_map_server(const char *path, struct conf_map_server **ret,
+			 struct conf_error *ret_error);
+void conf_map_server_free(struct conf_map_server *c);
+/* The commented configurations that `warp example` and `warp example --map` print. */
+extern const char conf_example[];
+extern const char conf_example_map[];
+
+#endif

@@ -1,0 +1,183 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * engine.h - the facade of the node's core: what the edges (sockets, gates, timers, tests) see.
+ *
+ *   in:   engine_receive()  a train from the network      engine_send()  a payload from a gate
+ *         engine_iface_*()  what the kernel says          engine_expire() the timer
+ *   out:  engine_outgoing() trains to send, per interface engine_next_delivery() payloads to gates
+ *         engine_next_notice() what a person may want to know
+ *
+ * Whoever calls one of the first four then drains the last three; nothing is called back. All
+ * queues inside are bounded. Peers, maps, tunnels and interfaces are known by small indices that
+ * stay valid until they are removed.
+ */
+#ifndef WARP_ENGINE_H
+#define WARP_ENGINE_H
+
+#include "warp/allowedips.h"
+#include "warp/buf.h"
+#include "warp/crypto.h"
+#include "warp/drop.h"
+#include "warp/endpoint.h"
+
+#define NAME_SIZE 64u   /* of peers and tunnels, with the final 0 */
+#define IFNAME_SIZE 16u /* as IFNAMSIZ */
+#define MAX_IFACES 32u
+#define MAX_MAPS 8u
+#define MAX_TUNNELS 64u
+#define MAX_PEERS 1024u
+#define MAX_PEER_PATHS 64u
+#define MAX_PEER_ENDPOINTS 16u /* static ones */
+#define OUTBOX_SIZE 512u       /* trains queued an interface; a power of two */
+
+struct engine;
+
+struct engine_options {
+	struct identity identity;
+	struct allocator allocator;
+	struct random_source random;
+	struct pool *pool;            /* the caller's; outlives the engine */
+	u8 ciphers;                   /* CIPHER_BITs offered */
+	u64 scan_interval;            /* ns; registration at the maps */
+	u64 keepalive_interval;       /* ns; probes on idle paths */
+	u32 max_consecutive_failures; /* local send errors before an interface rests */
+};
+
+/* 0, -ENOMEM, -EINVAL. */
+int engine_create(struct engine **ret, const struct engine_options *options);
+void engine_destroy(struct engine *e);
+/* New intervals and limits after a reload. */
+void engine_set_intervals(struct engine *e, u64 scan_interval, u64 keepalive_interval,
+			  u32 max_consecutive_failures);
+
+/* --- who and what ------------------------------------------------------------------------ */
+
+struct peer_options {
+	char name[NAME_SIZE];
+	u8 public_key[KEY_SIZE];
+	u8 preshared_key[KEY_SIZE]; /* zero: none */
+	const struct prefix *allowed_ips;
+	size_t allowed_ip_count;
+};
+
+/* 0, -EEXIST (key), -ENOSPC, -ENOMEM, -EINVAL (own key, zero key). */
+int engine_add_peer(struct engine *e, u64 now, const struct peer_options *options, u16 *ret_peer);
+/* Tells the peer that it is removed, forgets it. */
+void engine_remove_peer(struct engine *e, u64 now, u16 peer);
+/* The static endpoints (at most MAX_PEER_ENDPOINTS), besides what maps know. Replaces. */
+void engine_set_peer_endpoints(struct engine *e, u64 now, u16 peer,
+			       const struct endpoint *endpoints, size_t count);
+
+/* A map by its key; its endpoints come from the resolver, now or later, and replace. 0, -EEXIST,
+ * -ENOSPC, -ENOMEM. */
+int engine_add_map(struct engine *e, u64 now, const u8 public_key[static KEY_SIZE], u16 *ret_map);
+void engine_remove_map(struct engine *e, u64 now, u16 map);
+void engine_set_map_endpoints(struct engine *e, u64 now, u16 map, const struct endpoint *endpoints,
+			      size_t count);
+
+struct tunnel_options {
+	char name[NAME_SIZE];
+	u16 id;            /* on the wire; tunnel_id_from_name() when none is configured */
+	bool routed;       /* payloads are IP packets: allowed_ips choose and check the peer */
+	u32 mtu;           /* largest piece of a payload in one datagram; 0: what the paths carry */
+	u64 send_deadline; /* ns from engine_send() to the wire; 0: none */
+	u32 copies;        /* replicate on this many paths; 0: all */
+	const u16 *peers;  /* indices; */
+	size_t peer_count; /* 0: every peer, also later ones */
+};
+
+/* The id of a tunnel that has none configured: 1..65535 from a hash of its name. */
+u16 tunnel_id_from_name(const char *name);
+/* 0, -EEXIST (id), -ENOSPC. */
+int engine_add_tunnel(struct engine *e, const struct tunnel_options *options, u16 *ret_tunnel);
+void engine_remove_tunnel(struct engine *e, u16 tunnel);
+
+/* --- interfaces --------------------------------------------------------------------------- */
+
+struct iface_options {
+	char name[IFNAME_SIZE];
+	struct endpoint local; /* the bound address and port */
+	u32 mtu;               /* of the link, bytes of IP packet */
+};
+
+/* A local address with a socket of its own. 0, -EEXIST (same name and address), -ENOSPC. */
+int engine_iface_add(struct engine *e, u64 now, const struct iface_options *options, u8 *ret_iface);
+/* The interface is gone, and its socket with it: paths and registrations go at once, nothing is
+ * queued on it any more. */
+void engine_iface_remove(struct engine *e, u64 now, u8 iface);
+void engine_iface_set_mtu(struct engine *e, u64 now, u8 iface, u32 mtu);
+
+/* --- in ----------------------------------------------------------------------------------- */
+
+/* A train that came in on iface from source. Takes over the reference to b. */
+void engine_receive(struct engine *e, u64 now, u8 iface, const struct endpoint *source,
+		    struct buf *b);
+
+/* A payload of 1..BUF_PAYLOAD_MAX bytes, at BUF_HEADROOM in b, from the gate of tunnel. Takes over
+ * the reference. DROP_NONE: it was queued on at least one path. */
+enum drop_reason engine_send(struct engine *e, u64 now, u16 tunnel, struct buf *b);
+
+/* How many trains of this tunnel wait in outboxes: what a gate looks at for back-pressure. */
+u32 engine_pending(const struct engine *e, u16 tunnel);
+/* The gate could not deliver or read something: counts it with the tunnel. */
+void engine_gate_dropped(struct engine *e, u16 tunnel, enum drop_reason reason);
+
+u64 engine_next_expiry(const struct engine *e);
+void engine_expire(struct engine *e, u64 now);
+
+/* Tells peers and maps that this node leaves; drain the outboxes afterwards. */
+void engine_shutdown(struct engine *e, u64 now);
+
+/* --- out ---------------------------------------------------------------------------------- */
+
+struct outgoing {
+	struct buf *buf; /* borrowed; shared with other paths: read only */
+	struct endpoint destination;
+};
+
+/* The interfaces (bits) that have something to send. */
+u32 engine_outgoing_ifaces(const struct engine *e);
+/* The oldest at most max trains queued on iface, without taking them; what has passed its
+ * deadline is dropped first. */
+size_t engine_outgoing(struct engine *e, u64 now, u8 iface, struct outgoing *ret, size_t max);
+/* The first count trains are with the kernel. */
+void engine_sent(struct engine *e, u64 now, u8 iface, size_t count);
+/* The kernel refused the first train with this errno (positive; not EAGAIN): drops it. EMSGSIZE
+ * lowers the path's MTU; anything else counts towards max_consecutive_failures. */
+void engine_send_failed(struct engine *e, u64 now, u8 iface, int error);
+
+struct delivery {
+	u16 tunnel, peer;
+	u8 *data; /* inside buf */
+	u32 size;
+	struct buf *buf; /* one reference, the receiver's to put */
+};
+
+bool engine_next_delivery(struct engine *e, struct delivery *ret);
+
+enum notice_kind {
+	NOTICE_PEER_CONNECTED,    /* a: peer */
+	NOTICE_PEER_DISCONNECTED, /* a: peer: no path lives */
+	NOTICE_PEER_CLOSED,       /* a: peer has said Close */
+	NOTICE_PATH_STATE,        /* a: peer, b: path, c: enum path_state */
+	NOTICE_MAP_CONNECTED,     /* a: map */
+	NOTICE_MAP_LOST,          /* a: map */
+	NOTICE_OBSERVED,          /* a: iface, b: map: the address that the map sees has changed */
+	NOTICE_OVERRIDE,          /* a: peer, b: iface */
+	NOTICE_IFACE_RESTS,       /* a: iface: too many send errors */
+	NOTICE_MTU,               /* the payload size that fits everywhere has changed */
+	NOTICE_KINDS,
+};
+
+struct notice {
+	enum notice_kind kind;
+	u16 a, b, c;
+};
+
+bool engine_next_notice(struct engine *e, struct notice *ret);
+
+/* The largest payload that fits one datagram on every live path of every peer of the tunnel;
+ * 1280 at least. For `mtu: auto`. */
+u32 engine_tunnel_mtu(const struct engine *e, u16 tunnel);
+
+#endif

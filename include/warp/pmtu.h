@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * pmtu.h - how large a datagram may be on a path, by padded probes (RFC 8899; no ICMP needed).
+ * Sizes are bytes of UDP payload.
+ */
+#ifndef WARP_PMTU_H
+#define WARP_PMTU_H
+
+#include "warp/base.h"
+
+#define PMTU_BASE 1200u    /* works everywhere that IPv6 does */
+#define PMTU_TRIES 3u      /* lost probes of a size before it counts as too large */
+#define PMTU_STEP 8u       /* the search ends when the gap is below this */
+
+struct pmtu {
+	u32 size;    /* known to pass; PMTU_BASE until something larger was answered */
+	u32 ceiling; /* the link's own limit */
+	u32 too_large; /* smallest known not to pass; ceiling + 1: none */
+	u32 probing; /* size of the probe in flight, 0: none */
+	u32 tries;
+	u64 probe_stamp; /* of the probe in flight */
+	u64 next;        /* when to send the next probe or give this one up */
+};
+
+/* ceiling: what the local link allows. */
+void pmtu_init(struct pmtu *p, u32 ceiling);
+/* The path has come to life: search from now on. */
+void pmtu_start(struct pmtu *p, u64 now);
+u64 pmtu_next_expiry(const struct pmtu *p);
+/* Size of the padded probe to send now (its stamp is to be told by pmtu_sent), or 0. timeout: how
+ * long an answer may take, ns. */
+u32 pmtu_poll(struct pmtu *p, u64 now, u64 timeout);
+void pmtu_sent(struct pmtu *p, u64 stamp);
+/* The probe with this stamp was answered. Returns true when size has changed. */
+bool pmtu_answered(struct pmtu *p, u64 now, u64 stamp);
+/* The kernel said EMSGSIZE to a datagram of this size. Returns true when size has changed. */
+bool pmtu_refused(struct pmtu *p, u64 now, u32 size);
+
+#endif

@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * view.h - read-only pictures of an engine's state, for `warp status` and for tests. Each
+ * function returns false for an index that is not in use; walk from 0 to the MAX.
+ */
+#ifndef WARP_VIEW_H
+#define WARP_VIEW_H
+
+#include "warp/engine.h"
+#include "warp/path.h"
+
+struct iface_view {
+	char name[IFNAME_SIZE];
+	struct endpoint local;
+	u32 mtu;
+	bool resting;
+	u64 sent_packets, sent_bytes, received_packets, received_bytes, send_errors;
+	struct {
+		bool registered;
+		u64 answered_at; /* ns, 0: never */
+		struct endpoint observed;
+	} map[MAX_MAPS];
+};
+
+struct map_view {
+	u8 public_key[KEY_SIZE];
+	bool connected; /* a session, and an answer within two intervals */
+	u64 answered_at;
+	u32 endpoint_count;
+	struct endpoint endpoint; /* the first */
+};
+
+struct override_view {
+	u8 iface;
+	struct endpoint registered, actual;
+};
+
+#define VIEW_CANDIDATES 64u
+#define VIEW_OVERRIDES 32u
+
+struct peer_view {
+	char name[NAME_SIZE];
+	u8 public_key[KEY_SIZE];
+	bool session, connected; /* keys agreed; at least one path lives */
+	bool closed;             /* it has said Close */
+	enum cipher cipher;
+	u64 session_since, last_heard; /* ns, 0: never */
+	u64 rtt;                       /* of the best path, 0: unknown */
+	u32 path_count;
+	u32 registered_count;
+	struct {
+		struct endpoint observed, lan;
+	} registered[VIEW_CANDIDATES]; /* what maps say of it */
+	u32 override_count;
+	struct override_view override[VIEW_OVERRIDES];
+};
+
+struct path_view {
+	u8 iface;
+	struct endpoint remote;
+	enum path_origin origin;
+	enum path_state state;
+	u64 rtt, rtt_var;       /* ns, 0: unknown */
+	u32 mtu;                /* bytes of UDP payload known to pass */
+	u64 sent, sent_bytes;   /* transport datagrams */
+	u64 sent_lost;          /* of those, as the peer reports */
+	u64 first, first_bytes; /* arrived, not seen before */
+	u64 duplicate, duplicate_bytes;
+	u64 received_lost;         /* sent by the peer, not arrived */
+	double loss_out, loss_in;  /* 0..1 */
+	double rate_out, rate_in;  /* bytes a second */
+};
+
+struct tunnel_view {
+	char name[NAME_SIZE];
+	u16 id;
+	bool routed;
+	u32 copies;
+	u64 sent, sent_bytes;         /* payloads taken from the gate and queued */
+	u64 copies_sent;              /* how often those were queued on a path */
+	u64 received, received_bytes; /* payloads given to the gate */
+	u64 lost;                     /* gaps in the sequence that were never filled */
+	u32 pending;
+	struct drop_counts drops;
+};
+
+bool engine_view_iface(const struct engine *e, u32 index, struct iface_view *ret);
+bool engine_view_map(const struct engine *e, u32 index, struct map_view *ret);
+bool engine_view_peer(const struct engine *e, u32 index, struct peer_view *ret);
+bool engine_view_path(const struct engine *e, u32 peer, u32 index, struct path_view *ret);
+bool engine_view_tunnel(const struct engine *e, u32 index, struct tunnel_view *ret);
+const struct drop_counts *engine_view_drops(const struct engine *e);
+
+#endif
