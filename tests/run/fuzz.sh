@@ -1,0 +1,51 @@
+#!/usr/bin/env bash
+# Runs each fuzzer for FUZZ_SECONDS, JOBS at a time: fuzz.sh PROGRAM...
+#
+# Starts from tests/fuzz/corpus/NAME/ (kept in the repository: seeds, and what once went wrong) and
+# keeps what it learns in build/fuzz/corpus/NAME/. An input that fails is left in build/fuzz/found/.
+# shellcheck source=tests/run/lib.sh
+. "$(dirname "$0")/lib.sh"
+
+SECONDS_EACH=${FUZZ_SECONDS:-30}
+export ASAN_OPTIONS=${ASAN_OPTIONS:-detect_leaks=1}
+export UBSAN_OPTIONS=${UBSAN_OPTIONS:-print_stacktrace=1}
+
+one()
+{
+	local program=$1 name log runs status corpus options=()
+	name=$(basename "$program")
+	name=${name#fuzz_}
+	log=$LOGS/fuzz/$name.log
+	corpus=build/fuzz/corpus/$name
+	mkdir -p "$corpus" build/fuzz/found
+	[ ! -f "tests/fuzz/$name.dict" ] || options+=("-dict=tests/fuzz/$name.dict")
+	options+=("$corpus")
+	[ ! -d "tests/fuzz/corpus/$name" ] || options+=("tests/fuzz/corpus/$name")
+
+	timeout -k 5 $((SECONDS_EACH + 60)) "$program" -max_total_time="$SECONDS_EACH" -timeout=10 \
+		-rss_limit_mb=1024 -print_final_stats=1 -artifact_prefix="build/fuzz/found/$name-" \
+		"${options[@]}" >"$log" 2>&1 </dev/null
+	status=$?
+	runs=$(sed -n 's/^stat::number_of_executed_units: *//p' "$log" | tail -n 1)
+	if [ "$status" != 0 ]; then
+		flock "$LOGS" cat <<<"$(not_ok "fuzz/$name" "$(ended "$status" $((SECONDS_EACH + 60)))" "$log")"
+		return 1
+	elif [ "${runs:-0}" -lt 1000 ]; then
+		flock "$LOGS" cat <<<"$(not_ok "fuzz/$name" "only ${runs:-0} inputs were tried" "$log")"
+		return 1
+	fi
+	metric fuzz "fuzz/$name" inputs "$runs" count ">= 1000"
+	ok "fuzz/$name"
+}
+
+if [ "${1:-}" = --one ]; then
+	one "$2"
+	exit
+fi
+if [ $# = 0 ]; then
+	not_ok fuzz "there are no fuzzers"
+	exit 1
+fi
+mkdir -p "$LOGS/fuzz" "$RESULTS"
+rm -f "$RESULTS/fuzz.jsonl"
+printf '%s\0' "$@" | xargs -0 -n 1 -P "$JOBS" "$0" --one || exit 1

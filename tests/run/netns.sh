@@ -1,0 +1,80 @@
+#!/usr/bin/env bash
+# Runs the tests in network namespaces, one after the other: netns.sh [NAME...]
+#
+# A test is an executable netns-tests/NAME.sh. demo.sh is run only by name, long_*.sh only by name or
+# with LONG=1. It passes with exit status 0, is skipped with 77 (its last line says why); it may also
+# print results of its own (`ok NAME` ...). It has 120 s, or what a comment `# timeout: N` in it says.
+# shellcheck source=tests/run/lib.sh
+. "$(dirname "$0")/lib.sh"
+
+# Why tests in namespaces cannot run here; nothing when they can.
+obstacle()
+{
+	if [ "$(id -u)" != 0 ]; then
+		echo "needs root"
+	elif ! unshare --net --mount true 2>/dev/null; then
+		echo "namespaces cannot be made here"
+	elif ! (exec 3<>/dev/net/tun) 2>/dev/null; then
+		echo "/dev/net/tun cannot be opened"
+	fi
+}
+
+# run NAME: prints its results.
+run()
+{
+	local name=$1 script=netns-tests/$1.sh log=$LOGS/netns/$1.log limit status own
+	limit=$(sed -n 's/^# timeout: *\([0-9]*\).*/\1/p' "$script" | head -n 1)
+	limit=${limit:-120}
+	timeout -k 10 "$limit" "$script" >"$log" 2>&1 </dev/null
+	status=$?
+	own=$(grep -E '^(ok|not ok|skip) ' "$log" | sed -E "s,^(ok|not ok|skip) (netns/)?($name/)?,\1 netns/$name/,")
+	if [ "$status" = 77 ] && ! grep -q '^not ok' <<<"$own"; then
+		skip "netns/$name" "$(tail -n 1 "$log" | sed 's/^skip [^:]*: //')"
+		return
+	fi
+	[ -z "$own" ] || printf '%s\n' "$own"
+	if [ "$status" != 0 ]; then
+		not_ok "netns/$name" "$(ended "$status" "$limit")" "$log"
+	elif [ -z "$own" ]; then
+		ok "netns/$name"
+	fi
+}
+
+if [ $# -gt 0 ]; then
+	names=("$@")
+else
+	names=()
+	for script in netns-tests/*.sh; do
+		name=$(basename "$script" .sh)
+		case $name in
+		'*' | lib* | _* | demo) continue ;;
+		long_*) [ -n "${LONG:-}" ] || continue ;;
+		esac
+		names+=("$name")
+	done
+fi
+if [ ${#names[@]} = 0 ]; then
+	not_ok netns "there are no tests"
+	exit 1
+fi
+
+mkdir -p "$LOGS/netns"
+why=$(obstacle)
+failed=0
+for name in "${names[@]}"; do
+	if [ -n "$why" ]; then
+		skip "netns/$name" "$why"
+		continue
+	elif [ ! -x "netns-tests/$name.sh" ]; then
+		not_ok "netns/$name" "netns-tests/$name.sh is not there or not executable"
+		failed=1
+		continue
+	fi
+	begun=$SECONDS
+	results=$(run "$name")
+	printf '%s\n' "$results"
+	[ $# = 0 ] || sed 's/^/  | /' "$LOGS/netns/$name.log"
+	echo "($name: $((SECONDS - begun)) s)"
+	! grep -q '^not ok' <<<"$results" || failed=1
+done
+exit "$failed"
