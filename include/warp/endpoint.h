@@ -23,7 +23,8 @@ struct endpoint {
 bool address_equal(const struct address *a, const struct address *b);
 bool endpoint_equal(const struct endpoint *a, const struct endpoint *b);
 
-/* Loopback, unspecified, multicast or broadcast: never the address of an interface or a peer. */
+/* Loopback, unspecified, multicast, broadcast or IPv4-mapped: never the address of an interface or
+ * a peer. */
 bool address_is_special(const struct address *a);
 bool address_is_loopback(const struct address *a);
 /* RFC 3927 and RFC 4291 2.5.6. */

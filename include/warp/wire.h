@@ -179,7 +179,7 @@ struct frame_fragment {
 	u16 unit;
 	u32 total; /* 1..65536 */
 	u8 *data;
-	u32 size;
+	u32 size; /* unit, or what is left of total: checked when read */
 };
 
 struct frame_probe {
@@ -256,10 +256,11 @@ struct frame {
  * bytes in a known fixed-size body are ignored, so that frames can grow. */
 int frame_next(u8 **p, size_t *size, struct frame *ret);
 
-/* Appends frame f, with its length, to p (room for cap bytes). Returns its size, or -EMSGSIZE. A
- * PADDING frame is written by frame_pad(). */
+/* Appends frame f, with its length, to p (room for cap bytes). Returns its size; -EMSGSIZE: does not
+ * fit; -EINVAL: nothing that frame_next() would read again (a PADDING frame is written by
+ * frame_pad()). */
 int frame_put(u8 *p, size_t cap, const struct frame *f);
-/* Fills all of p[0..size) with one PADDING frame (size >= 1). */
+/* Fills all of p[0..size) with one PADDING frame (size >= 1), the last of its datagram. */
 void frame_pad(u8 *p, size_t size);
 /* The headers of a last PAYLOAD or FRAGMENT frame whose data follows in place. */
 void frame_put_payload_header(u8 p[static FRAME_PAYLOAD_HEADER], u16 tunnel, u32 sequence);

@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * ratelim.c - a token bucket as one point in time, and a table of them.
+ *
+ * The bucket is kept as the time at which it will be full again (the generic cell rate algorithm):
+ * taking a token moves that time on by one interval, and a token is there as long as the bucket is
+ * less than burst intervals from full. Nothing has to be refilled.
+ *
+ * The table spends a fixed amount of memory on strangers. An IPv6 host owns at least a /64, so
+ * that is what gets a bucket. The seed keeps a stranger from choosing whom to collide with.
+ */
+#include "warp/ratelim.h"
+
+void ratelim_init(struct ratelim *r, u64 rate, u64 burst)
+{
+	r->interval = rate < NS_PER_S ? NS_PER_S / rate : 1;
+	r->burst = burst;
+	r->full_at = 0;
+}
+
+bool ratelim_take(struct ratelim *r, u64 now)
+{
+	u64 full_at = (r->full_at > now ? r->full_at : now) + r->interval;
+
+	if (full_at - now > r->burst * r->interval)
+		return false;
+	r->full_at = full_at;
+	return true;
+}
+
+void ratelim_table_init(struct ratelim_table *t, u64 rate, u64 burst, u64 seed)
+{
+	t->seed = seed;
+	for (size_t i = 0; i < RATELIM_SLOTS; i++)
+		ratelim_init(&t->slot[i], rate, burst);
+}
+
+/* The finalizer of SplitMix64: every bit of x moves every bit of the result. */
+static u64 mix(u64 x)
+{
+	x = (x ^ x >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
+	x = (x ^ x >> 27) * UINT64_C(0x94d049bb133111eb);
+	return x ^ x >> 31;
+}
+
+/* The bytes of source that name its bucket: an IPv4 address or an IPv6 /64. */
+static u64 bucket_name(const struct address *source)
+{
+	u64 name = 0;
+
+	for (unsigned i = 0; i < (source->family == 4 ? 4 : 8); i++)
+		name = name << 8 | source->bytes[i];
+	return name;
+}
+
+static size_t slot_of(const struct ratelim_table *t, const struct address *source)
+{
+	u64 hash = mix(t->seed + source->family);
+
+	hash = mix(hash ^ bucket_name(source));
+	return (size_t)(mix(hash ^ t->seed) % RATELIM_SLOTS);
+}
+
+bool ratelim_table_take(struct ratelim_table *t, u64 now, const struct address *source)
+{
+	return ratelim_take(&t->slot[slot_of(t, source)], now);
+}

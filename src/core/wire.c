@@ -1,0 +1,458 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * wire.c - bytes to frames and back; the layouts are drawn in wire.h.
+ *
+ * A decoder reads all of its fields through a reader (see cursor.h) and is believed only when the
+ * reader is still good at the end. Encoding goes through a writer in the same way, so each frame
+ * has a read_ and a write_ function with the same lines in the same order.
+ *
+ * A result is written only when it is whole; what a failed call was given is left as it was.
+ */
+#include "warp/wire.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "cursor.h"
+
+#define FRAME_HEADER_SIZE 3u /* type, length */
+#define FRAGMENT_TOTAL_MAX 65536u
+
+/* --- datagrams --------------------------------------------------------------------------- */
+
+void wire_put_transport(u8 p[static WIRE_HEADER_SIZE], const struct wire_transport *h)
+{
+	put_u32(p, (u32)WIRE_TRANSPORT << 24);
+	put_u32(p + 4, h->receiver);
+	put_u64(p + 8, h->counter);
+}
+
+int wire_get_transport(const u8 *p, size_t size, struct wire_transport *ret)
+{
+	if (size < WIRE_OVERHEAD || get_u32(p) != (u32)WIRE_TRANSPORT << 24)
+		return -EBADMSG;
+	ret->receiver = get_u32(p + 4);
+	ret->counter = get_u64(p + 8);
+	return 0;
+}
+
+void wire_put_hello(u8 p[static WIRE_HELLO_SIZE], const struct wire_hello *h)
+{
+	memset(p, 0, WIRE_HELLO_SIZE);
+	p[0] = h->version;
+	p[1] = h->ciphers;
+	put_u16(p + 2, h->flags);
+}
+
+int wire_get_hello(const u8 p[static WIRE_HELLO_SIZE], struct wire_hello *ret)
+{
+	if (p[0] != WIRE_VERSION)
+		return -EBADMSG;
+	ret->version = p[0];
+	ret->ciphers = p[1];
+	ret->flags = get_u16(p + 2);
+	return 0;
+}
+
+size_t wire_endpoint_size(const struct endpoint *e)
+{
+	return e->address.family == 4 ? 7 : e->address.family == 6 ? 19 : 1;
+}
+
+/* --- one pair a frame -------------------------------------------------------------------- */
+
+static void read_payload(struct reader *r, struct frame_payload *ret)
+{
+	struct frame_payload f;
+
+	f.tunnel = take_u16(r);
+	f.sequence = take_u32(r);
+	f.size = (u32)r->left;
+	f.data = take(r, r->left);
+	if (!r->bad)
+		*ret = f;
+}
+
+static void write_payload(struct writer *w, const struct frame_payload *f)
+{
+	give_u16(w, f->tunnel);
+	give_u32(w, f->sequence);
+	give_bytes(w, f->data, f->size);
+}
+
+/* All fragments hold unit bytes but the one that ends the payload. */
+static bool fragment_fits(const struct frame_fragment *f)
+{
+	u32 start = (u32)f->index * f->unit;
+
+	if (!f->unit || start >= f->total)
+		return false;
+	return f->size == (f->total - start < f->unit ? f->total - start : f->unit);
+}
+
+static void read_fragment(struct reader *r, struct frame_fragment *ret)
+{
+	struct frame_fragment f;
+
+	f.tunnel = take_u16(r);
+	f.sequence = take_u32(r);
+	f.index = take_u8(r);
+	f.unit = take_u16(r);
+	f.total = take_u16(r) + 1u;
+	f.size = (u32)r->left;
+	f.data = take(r, r->left);
+	if (!fragment_fits(&f))
+		r->bad = true;
+	if (!r->bad)
+		*ret = f;
+}
+
+static void write_fragment(struct writer *w, const struct frame_fragment *f)
+{
+	give_u16(w, f->tunnel);
+	give_u32(w, f->sequence);
+	give_u8(w, f->index);
+	give_u16(w, f->unit);
+	give_u16(w, (u16)(f->total - 1));
+	give_bytes(w, f->data, f->size);
+}
+
+static void read_probe(struct reader *r, struct frame_probe *ret)
+{
+	struct frame_probe f;
+
+	f.stamp = take_u64(r);
+	f.packets = take_u64(r);
+	f.bytes = take_u64(r);
+	if (!r->bad)
+		*ret = f;
+}
+
+static void write_probe(struct writer *w, const struct frame_probe *f)
+{
+	give_u64(w, f->stamp);
+	give_u64(w, f->packets);
+	give_u64(w, f->bytes);
+}
+
+static void read_probe_reply(struct reader *r, struct frame_probe_reply *ret)
+{
+	struct frame_probe_reply f;
+
+	f.stamp = take_u64(r);
+	f.packets = take_u64(r);
+	f.bytes = take_u64(r);
+	take_endpoint(r, &f.seen);
+	if (!r->bad)
+		*ret = f;
+}
+
+static void write_probe_reply(struct writer *w, const struct frame_probe_reply *f)
+{
+	give_u64(w, f->stamp);
+	give_u64(w, f->packets);
+	give_u64(w, f->bytes);
+	give_endpoint(w, &f->seen);
+}
+
+static void read_override(struct reader *r, struct endpoint *ret)
+{
+	struct endpoint e;
+
+	take_endpoint(r, &e);
+	if (!r->bad)
+		*ret = e;
+}
+
+static void read_candidates(struct reader *r, struct frame_candidates *ret)
+{
+	struct frame_candidates f = { 0 };
+
+	f.count = take_count(r, WIRE_CANDIDATES_MAX);
+	for (u8 i = 0; i < f.count; i++)
+		take_endpoint(r, &f.endpoint[i]);
+	if (!r->bad)
+		*ret = f;
+}
+
+static void write_candidates(struct writer *w, const struct frame_candidates *f)
+{
+	give_u8(w, f->count);
+	for (u8 i = 0; i < f->count; i++)
+		give_endpoint(w, &f->endpoint[i]);
+}
+
+static void read_register_request(struct reader *r, struct frame_register_request *ret)
+{
+	struct frame_register_request f;
+
+	f.interface = take_u16(r);
+	take_endpoint(r, &f.lan);
+	if (!r->bad)
+		*ret = f;
+}
+
+static void write_register_request(struct writer *w, const struct frame_register_request *f)
+{
+	give_u16(w, f->interface);
+	give_endpoint(w, &f->lan);
+}
+
+static void read_register_response(struct reader *r, struct frame_register_response *ret)
+{
+	struct frame_register_response f;
+
+	f.interface = take_u16(r);
+	f.expiry = take_u16(r);
+	take_endpoint(r, &f.observed);
+	if (!r->bad)
+		*ret = f;
+}
+
+static void write_register_response(struct writer *w, const struct frame_register_response *f)
+{
+	give_u16(w, f->interface);
+	give_u16(w, f->expiry);
+	give_endpoint(w, &f->observed);
+}
+
+static void read_mapping_request(struct reader *r, struct frame_mapping_request *ret)
+{
+	struct frame_mapping_request f;
+
+	f.count = take_count(r, WIRE_KEYS_MAX);
+	f.keys = take(r, f.count * (size_t)KEY_SIZE);
+	if (!r->bad)
+		*ret = f;
+}
+
+static void write_mapping_request(struct writer *w, const struct frame_mapping_request *f)
+{
+	give_u8(w, f->count);
+	give_bytes(w, f->keys, f->count * (size_t)KEY_SIZE);
+}
+
+static void read_mapping_response(struct reader *r, struct frame_mapping_response *ret)
+{
+	struct frame_mapping_response f = { 0 };
+
+	take_bytes(r, f.key, sizeof(f.key));
+	f.flags = take_u8(r);
+	f.count = take_count(r, WIRE_MAPPINGS_MAX);
+	for (u8 i = 0; i < f.count; i++) {
+		take_endpoint(r, &f.mapping[i].observed);
+		take_endpoint(r, &f.mapping[i].lan);
+	}
+	if (!r->bad)
+		*ret = f;
+}
+
+static void write_mapping_response(struct writer *w, const struct frame_mapping_response *f)
+{
+	give_bytes(w, f->key, sizeof(f->key));
+	give_u8(w, f->flags);
+	give_u8(w, f->count);
+	for (u8 i = 0; i < f->count; i++) {
+		give_endpoint(w, &f->mapping[i].observed);
+		give_endpoint(w, &f->mapping[i].lan);
+	}
+}
+
+static void read_deregister(struct reader *r, struct frame_deregister *ret)
+{
+	u16 interface = take_u16(r);
+
+	if (!r->bad)
+		ret->interface = interface;
+}
+
+static void read_close(struct reader *r, struct frame_close *ret)
+{
+	u8 reason = take_u8(r);
+
+	if (!r->bad)
+		ret->reason = reason;
+}
+
+/* --- frames ------------------------------------------------------------------------------ */
+
+/* r holds exactly the body of a frame of this type. */
+static void read_body(struct reader *r, u8 type, struct frame *ret)
+{
+	switch (type) {
+	case FRAME_PAYLOAD:
+		read_payload(r, &ret->payload);
+		break;
+	case FRAME_FRAGMENT:
+		read_fragment(r, &ret->fragment);
+		break;
+	case FRAME_PROBE:
+		read_probe(r, &ret->probe);
+		break;
+	case FRAME_PROBE_REPLY:
+		read_probe_reply(r, &ret->probe_reply);
+		break;
+	case FRAME_OVERRIDE:
+		read_override(r, &ret->override);
+		break;
+	case FRAME_CANDIDATES:
+		read_candidates(r, &ret->candidates);
+		break;
+	case FRAME_REGISTER_REQUEST:
+		read_register_request(r, &ret->register_request);
+		break;
+	case FRAME_REGISTER_RESPONSE:
+		read_register_response(r, &ret->register_response);
+		break;
+	case FRAME_MAPPING_REQUEST:
+		read_mapping_request(r, &ret->mapping_request);
+		break;
+	case FRAME_MAPPING_RESPONSE:
+		read_mapping_response(r, &ret->mapping_response);
+		break;
+	case FRAME_DEREGISTER_REQUEST:
+	case FRAME_DEREGISTER_RESPONSE:
+		read_deregister(r, &ret->deregister);
+		break;
+	case FRAME_CLOSE:
+		read_close(r, &ret->close);
+		break;
+	default: /* PADDING, or one that the caller skips */
+		break;
+	}
+}
+
+int frame_next(u8 **p, size_t *size, struct frame *ret)
+{
+	struct reader r = { .p = *p, .left = *size };
+	struct reader body;
+	u8 type;
+
+	if (!r.left)
+		return 0;
+	type = take_u8(&r);
+	body.left = type & FRAME_LAST ? r.left : take_u16(&r);
+	body.p = take(&r, body.left);
+	body.bad = r.bad;
+	type = (u8)(type & ~FRAME_LAST);
+	if (!body.bad)
+		read_body(&body, type, ret);
+	if (body.bad)
+		return -EBADMSG;
+	ret->type = type;
+	*p = r.p;
+	*size = r.left;
+	return 1;
+}
+
+/* Could frame_next() read it again? */
+static bool is_writable(const struct frame *f)
+{
+	switch (f->type) {
+	case FRAME_FRAGMENT:
+		return f->fragment.total <= FRAGMENT_TOTAL_MAX && fragment_fits(&f->fragment);
+	case FRAME_CANDIDATES:
+		return f->candidates.count <= WIRE_CANDIDATES_MAX;
+	case FRAME_MAPPING_REQUEST:
+		return f->mapping_request.count <= WIRE_KEYS_MAX;
+	case FRAME_MAPPING_RESPONSE:
+		return f->mapping_response.count <= WIRE_MAPPINGS_MAX;
+	case FRAME_PAYLOAD:
+	case FRAME_PROBE:
+	case FRAME_PROBE_REPLY:
+	case FRAME_OVERRIDE:
+	case FRAME_REGISTER_REQUEST:
+	case FRAME_REGISTER_RESPONSE:
+	case FRAME_DEREGISTER_REQUEST:
+	case FRAME_DEREGISTER_RESPONSE:
+	case FRAME_CLOSE:
+		return true;
+	default:
+		return false;
+	}
+}
+
+static void write_body(struct writer *w, const struct frame *f)
+{
+	switch (f->type) {
+	case FRAME_PAYLOAD:
+		write_payload(w, &f->payload);
+		break;
+	case FRAME_FRAGMENT:
+		write_fragment(w, &f->fragment);
+		break;
+	case FRAME_PROBE:
+		write_probe(w, &f->probe);
+		break;
+	case FRAME_PROBE_REPLY:
+		write_probe_reply(w, &f->probe_reply);
+		break;
+	case FRAME_OVERRIDE:
+		give_endpoint(w, &f->override);
+		break;
+	case FRAME_CANDIDATES:
+		write_candidates(w, &f->candidates);
+		break;
+	case FRAME_REGISTER_REQUEST:
+		write_register_request(w, &f->register_request);
+		break;
+	case FRAME_REGISTER_RESPONSE:
+		write_register_response(w, &f->register_response);
+		break;
+	case FRAME_MAPPING_REQUEST:
+		write_mapping_request(w, &f->mapping_request);
+		break;
+	case FRAME_MAPPING_RESPONSE:
+		write_mapping_response(w, &f->mapping_response);
+		break;
+	case FRAME_DEREGISTER_REQUEST:
+	case FRAME_DEREGISTER_RESPONSE:
+		give_u16(w, f->deregister.interface);
+		break;
+	case FRAME_CLOSE:
+		give_u8(w, f->close.reason);
+		break;
+	default: /* is_writable() has said no */
+		break;
+	}
+}
+
+int frame_put(u8 *p, size_t cap, const struct frame *f)
+{
+	struct writer w = { .p = p, .left = cap };
+	size_t size;
+
+	if (!is_writable(f))
+		return -EINVAL;
+	give_u8(&w, f->type);
+	give_u16(&w, 0);
+	write_body(&w, f);
+	size = cap - w.left;
+	if (w.full || size - FRAME_HEADER_SIZE > UINT16_MAX)
+		return -EMSGSIZE;
+	put_u16(p + 1, (u16)(size - FRAME_HEADER_SIZE));
+	return (int)size;
+}
+
+void frame_pad(u8 *p, size_t size)
+{
+	memset(p, 0, size);
+	p[0] = FRAME_PADDING | FRAME_LAST;
+}
+
+void frame_put_payload_header(u8 p[static FRAME_PAYLOAD_HEADER], u16 tunnel, u32 sequence)
+{
+	p[0] = FRAME_PAYLOAD | FRAME_LAST;
+	put_u16(p + 1, tunnel);
+	put_u32(p + 3, sequence);
+}
+
+void frame_put_fragment_header(u8 p[static FRAME_FRAGMENT_HEADER], const struct frame_fragment *f)
+{
+	p[0] = FRAME_FRAGMENT | FRAME_LAST;
+	put_u16(p + 1, f->tunnel);
+	put_u32(p + 3, f->sequence);
+	p[7] = f->index;
+	put_u16(p + 8, f->unit);
+	put_u16(p + 10, (u16)(f->total - 1));
+}
