@@ -37,7 +37,7 @@ void cookie_checker_init(struct cookie_checker *c, const u8 public_key[static KE
 			 const struct random_source *random);
 enum cookie_verdict cookie_check(struct cookie_checker *c, u64 now, const struct endpoint *source,
 				 const u8 *message, size_t size);
-/* The body of a cookie reply to message: nonce and sealed cookie. */
+/* The body of a cookie reply to message, whose mac1 was found good: nonce and sealed cookie. */
 void cookie_make(struct cookie_checker *c, u64 now, const struct endpoint *source,
 		 const u8 *message, size_t size, u8 ret_nonce[static XNONCE_SIZE],
 		 u8 ret_sealed[static COOKIE_SEALED_SIZE]);
@@ -55,7 +55,7 @@ struct cookie_jar {
 void cookie_jar_init(struct cookie_jar *jar, const u8 remote_public_key[static KEY_SIZE]);
 /* Fills mac1 and mac2, the last 32 bytes of message, and remembers mac1. */
 void cookie_stamp(struct cookie_jar *jar, u64 now, u8 *message, size_t size);
-/* Takes a cookie reply. -EBADMSG: not authentic, or not an answer to what was sent last. */
+/* Takes a cookie reply. -EBADMSG: not authentic, or not the first answer to what was stamped last. */
 int cookie_take(struct cookie_jar *jar, u64 now, const u8 nonce[static XNONCE_SIZE],
 		const u8 sealed[static COOKIE_SEALED_SIZE]);
 

@@ -54,8 +54,8 @@ struct hash_part {
 	size_t size;
 };
 
-/* BLAKE2b-512 over the parts in order. */
-void crypto_hash(u8 ret[static HASH_SIZE], const struct hash_part *parts, size_t count);
+/* BLAKE2b-512 over the parts in order. (libsodium owns the name crypto_hash.) */
+void crypto_digest(u8 ret[static HASH_SIZE], const struct hash_part *parts, size_t count);
 /* Keyed BLAKE2b-128 with a key of key_size (<= 64) bytes. */
 void crypto_mac(u8 ret[static MAC_SIZE], const void *key, size_t key_size, const void *data,
 		size_t size);
@@ -67,7 +67,8 @@ void crypto_hkdf(const u8 chaining_key[static HASH_SIZE], const void *input, siz
  * endian). ciphertext has size + TAG_SIZE bytes; in place is allowed. */
 void crypto_seal(u8 *ciphertext, const void *plain, size_t size, const void *ad, size_t ad_size,
 		 u64 nonce, const u8 key[static KEY_SIZE]);
-/* size is that of the ciphertext with its tag. -EBADMSG when it is not authentic. */
+/* size is that of the ciphertext with its tag. -EBADMSG when it is not authentic; plain is then
+ * zeroed. */
 int crypto_open(u8 *plain, const void *ciphertext, size_t size, const void *ad, size_t ad_size,
 		u64 nonce, const u8 key[static KEY_SIZE]);
 /* XChaCha20-Poly1305, for cookies. */
@@ -91,7 +92,8 @@ void aead_key_clear(struct aead_key *k, const struct allocator *a);
 /* In place: data[0..size) becomes ciphertext, the tag goes to data[size..size+TAG_SIZE). */
 void aead_seal(const struct aead_key *k, u64 nonce, const void *ad, size_t ad_size, u8 *data,
 	       size_t size);
-/* In place; size is that of the plaintext, the tag follows it. -EBADMSG when not authentic. */
+/* In place; size is that of the plaintext, the tag follows it. -EBADMSG when not authentic; data is
+ * then zeroed. */
 int aead_open(const struct aead_key *k, u64 nonce, const void *ad, size_t ad_size, u8 *data,
 	      size_t size);
 

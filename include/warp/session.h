@@ -29,8 +29,8 @@ struct session {
 	struct replay replay;
 };
 
-/* A session with its replay window of replay_bits in one allocation. 0, -ENOMEM, -EINVAL (cipher).
- */
+/* A session with its replay window of replay_bits in one allocation. The indices and `initiator` are
+ * the caller's to set. 0, -ENOMEM, -EINVAL (cipher). */
 int session_create(struct session **ret, const struct allocator *a,
 		   const struct handshake_keys *keys, enum cipher cipher, u32 replay_bits, u64 now);
 /* Wipes keys. NULL is allowed. */
@@ -45,7 +45,8 @@ int session_seal(struct session *s, u64 now, u8 *data, size_t size);
 enum replay_verdict session_check(const struct session *s, u64 counter);
 
 /* Opens a whole datagram in place (header at data[0]) and commits its counter. DROP_NONE: the
- * plaintext is data[WIRE_HEADER_SIZE .. size - TAG_SIZE). Else nothing has changed. */
+ * plaintext is data[WIRE_HEADER_SIZE .. size - TAG_SIZE). Else the session has not changed, but
+ * after DROP_BAD_AUTH the sealed part of data is gone. */
 enum drop_reason session_open(struct session *s, u64 now, u8 *data, size_t size);
 
 #endif
