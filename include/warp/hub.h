@@ -27,29 +27,29 @@
 #define HUB_PENDING 2u
 
 struct initiation;
-struct answered;
 
 struct assoc {
 	u8 remote_key[KEY_SIZE];
 	u8 preshared_key[KEY_SIZE]; /* zero: none */
 	void *owner;                /* peer, map or node that it belongs to */
 	struct session *current, *previous, *pending[HUB_PENDING];
-	struct answered *answered[HUB_PENDING]; /* responses that copies of an initiation get */
-	struct initiation *initiation;          /* ours in flight, or NULL */
-	u64 current_since;                      /* when current became current */
-	u64 opened_at;                          /* last datagram opened under any session, 0: never */
-	u64 retry_at;                           /* next initiation attempt, TIME_NEVER: none wanted */
-	u32 attempts;                           /* initiation attempts since the last success */
+	struct initiation *initiation; /* ours in flight, or NULL */
+	u64 current_since;             /* when current became current */
+	u64 opened_at;                 /* last datagram opened under any session, 0: never */
+	u64 retry_at;                  /* next initiation, TIME_NEVER: none wanted */
+	u64 sent_at;                   /* the last initiation */
+	u32 sends;                     /* initiations since the last kick */
+	struct cookie_jar jar;
 };
 
 struct hub_options {
 	struct identity identity;
 	struct allocator allocator;
 	struct random_source random;
-	u8 ciphers;          /* CIPHER_BITs offered; usually crypto_ciphers() */
-	u32 replay_bits;     /* window of each session */
-	u32 max_sessions;    /* at most 2^22 */
-	u64 handshake_rate;  /* initiations a second worked on before cookies are asked for */
+	u8 ciphers;         /* CIPHER_BITs offered; usually crypto_ciphers() */
+	u32 replay_bits;    /* window of each session */
+	u32 max_sessions;   /* at most 2^22 */
+	u64 handshake_rate; /* initiations a second worked on before cookies are asked for */
 	/* Whose key is this? The assoc, or NULL for a stranger. May create it: the initiation is
 	 * authentic in that it was made by the holder of the key, but may be a replay. */
 	struct assoc *(*lookup)(void *ctx, const u8 key[static KEY_SIZE]);

@@ -1,0 +1,257 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * assoc.c - one remote node's sessions over time: when to ask for a new one, which one to use,
+ * when to forget.
+ *
+ * An initiation is sent at once, again after 100 ms, 200 ms ... up to 5 s, the same bytes for
+ * 10 s, then afresh. The end that initiated a session renews it after 120 s, the other end 15 s
+ * later if that has not happened; keys die after 180 s.
+ */
+#include "hub_internal.h"
+
+#include <errno.h>
+#include <string.h>
+
+#define RETRY_FIRST (100 * NS_PER_MS)
+#define RETRY_MAX (5 * NS_PER_S)
+#define RETRY_DOUBLINGS 6u
+#define KICK_GAP (50 * NS_PER_MS) /* kicks closer than this are one */
+#define RESPONDER_PATIENCE (15 * NS_PER_S)
+
+void assoc_init(struct assoc *a, const u8 remote_key[static KEY_SIZE],
+		const u8 preshared_key[static KEY_SIZE], void *owner)
+{
+	memset(a, 0, sizeof(*a));
+	memcpy(a->remote_key, remote_key, KEY_SIZE);
+	memcpy(a->preshared_key, preshared_key, KEY_SIZE);
+	a->owner = owner;
+	a->retry_at = TIME_NEVER;
+	cookie_jar_init(&a->jar, remote_key);
+}
+
+void assoc_cancel_initiation(struct hub *hub, struct assoc *a)
+{
+	struct initiation *in = a->initiation;
+
+	a->retry_at = TIME_NEVER;
+	if (!in)
+		return;
+	if (in->index)
+		hub_index_release(hub, in->index);
+	crypto_wipe(in, sizeof(*in));
+	mem_free(&hub->options.allocator, in, sizeof(*in));
+	a->initiation = NULL;
+}
+
+void assoc_clear(struct hub *hub, struct assoc *a)
+{
+	assoc_cancel_initiation(hub, a);
+	hub_session_destroy(hub, a->current);
+	hub_session_destroy(hub, a->previous);
+	a->current = a->previous = NULL;
+	for (u32 i = 0; i < HUB_PENDING; i++) {
+		hub_session_destroy(hub, a->pending[i]);
+		a->pending[i] = NULL;
+	}
+	for (u32 i = 0; i < ANSWERS; i++) {
+		if (hub->answers[i].assoc == a)
+			hub->answers[i] = (struct answer){ .assoc = NULL };
+	}
+}
+
+/* --- which session -------------------------------------------------------------------------- */
+
+void assoc_make_current(struct hub *hub, struct assoc *a, struct session *session, u64 now)
+{
+	hub_session_destroy(hub, a->previous);
+	a->previous = a->current;
+	a->current = session;
+	a->current_since = now;
+	assoc_cancel_initiation(hub, a);
+	a->sends = 0;
+}
+
+void assoc_add_pending(struct hub *hub, struct assoc *a, struct session *session)
+{
+	hub_session_destroy(hub, a->pending[HUB_PENDING - 1]);
+	memmove(&a->pending[1], &a->pending[0], (HUB_PENDING - 1) * sizeof(a->pending[0]));
+	a->pending[0] = session;
+}
+
+bool assoc_confirm(struct hub *hub, struct assoc *a, struct session *session, u64 now)
+{
+	for (u32 i = 0; i < HUB_PENDING; i++) {
+		if (a->pending[i] == session) {
+			a->pending[i] = NULL;
+			assoc_make_current(hub, a, session, now);
+			return true;
+		}
+	}
+	return false;
+}
+
+static bool session_usable(const struct session *s, u64 now)
+{
+	return s && now - s->created < SESSION_REJECT_AFTER &&
+	       s->next_counter < SESSION_LAST_COUNTER;
+}
+
+bool assoc_ready(const struct assoc *a, u64 now)
+{
+	return session_usable(a->current, now);
+}
+
+int assoc_seal(struct assoc *a, u64 now, u8 *data, size_t size)
+{
+	if (!a->current)
+		return -ENOTCONN;
+	return session_seal(a->current, now, data, size);
+}
+
+/* --- initiations ---------------------------------------------------------------------------- */
+
+void assoc_stamp_initiation(struct assoc *a, u64 now)
+{
+	cookie_stamp(&a->jar, now, a->initiation->message, WIRE_INITIATION_SIZE);
+}
+
+static int initiation_write(struct hub *hub, struct assoc *a, struct initiation *in)
+{
+	struct wire_hello h = { .version = WIRE_VERSION, .ciphers = hub->options.ciphers };
+	u8 ephemeral[KEY_SIZE], hello[WIRE_HELLO_SIZE];
+	int r;
+
+	wire_put_hello(hello, &h);
+	random_fill(&hub->options.random, ephemeral, sizeof(ephemeral));
+	private_key_clamp(ephemeral);
+	in->message[0] = WIRE_INITIATION;
+	put_u32(in->message + 4, in->index);
+	handshake_init_initiator(&in->handshake, &hub->options.identity, a->remote_key,
+				 WIRE_PROLOGUE, sizeof(WIRE_PROLOGUE) - 1);
+	r = handshake_write_1(&in->handshake, ephemeral, hello, sizeof(hello),
+			      in->message + WIRE_INITIATION_NOISE);
+	crypto_wipe(ephemeral, sizeof(ephemeral));
+	return r;
+}
+
+/* A fresh initiation in a->initiation. */
+static int initiation_begin(struct hub *hub, struct assoc *a, u64 now)
+{
+	const struct allocator *al = &hub->options.allocator;
+	struct initiation *in = mem_alloc(al, sizeof(*in));
+	int r;
+
+	if (!in)
+		return -ENOMEM;
+	r = hub_index_take(hub, a, &in->index);
+	if (r == 0) {
+		r = initiation_write(hub, a, in);
+		if (r < 0)
+			hub_index_release(hub, in->index);
+	}
+	if (r < 0) {
+		mem_free(al, in, sizeof(*in));
+		return r;
+	}
+	in->begun = now;
+	a->initiation = in;
+	assoc_stamp_initiation(a, now);
+	return 0;
+}
+
+static u64 retry_delay(struct hub *hub, u32 sends)
+{
+	u32 doublings = sends < RETRY_DOUBLINGS ? sends : RETRY_DOUBLINGS;
+	u64 delay = RETRY_FIRST << doublings;
+	u64 jitter;
+
+	if (delay > RETRY_MAX)
+		delay = RETRY_MAX;
+	jitter = random_u32(&hub->options.random) % (delay / 8);
+	return delay + jitter;
+}
+
+/* Time to (re)send: makes sure that there is an initiation that is not too old. */
+static bool initiation_due(struct hub *hub, struct assoc *a, u64 now)
+{
+	u32 sends = a->sends;
+
+	if (a->initiation && now - a->initiation->begun >= INITIATION_LIFETIME)
+		assoc_cancel_initiation(hub, a);
+	a->retry_at = now + retry_delay(hub, sends);
+	if (!a->initiation && initiation_begin(hub, a, now) < 0)
+		return false;
+	a->sends = sends + 1;
+	a->sent_at = now;
+	return true;
+}
+
+const u8 *assoc_initiation(const struct assoc *a)
+{
+	return a->initiation ? a->initiation->message : NULL;
+}
+
+void assoc_kick(struct hub *hub, struct assoc *a, u64 now)
+{
+	u64 at = now;
+
+	(void)hub;
+	if (a->sends > 0 && now - a->sent_at < KICK_GAP)
+		at = a->sent_at + KICK_GAP;
+	a->sends = a->sends ? 1 : 0;
+	a->retry_at = time_min(a->retry_at, at);
+}
+
+void assoc_rest(struct hub *hub, struct assoc *a)
+{
+	assoc_cancel_initiation(hub, a);
+	a->sends = 0;
+}
+
+/* --- time ----------------------------------------------------------------------------------- */
+
+/* When current is to be renewed; never while that is under way. */
+static u64 rekey_at(const struct assoc *a)
+{
+	const struct session *s = a->current;
+
+	if (!s || a->retry_at != TIME_NEVER)
+		return TIME_NEVER;
+	if (s->next_counter >= SESSION_REKEY_COUNTER)
+		return s->created;
+	return s->created + SESSION_REKEY_AFTER + (s->initiator ? 0 : RESPONDER_PATIENCE);
+}
+
+u64 assoc_next_expiry(const struct assoc *a)
+{
+	u64 at = time_min(a->retry_at, rekey_at(a));
+
+	if (a->current)
+		at = time_min(at, a->current->created + SESSION_REJECT_AFTER);
+	if (a->previous)
+		at = time_min(at, a->previous->created + SESSION_REJECT_AFTER);
+	for (u32 i = 0; i < HUB_PENDING; i++) {
+		if (a->pending[i])
+			at = time_min(at, a->pending[i]->created + PENDING_LIFETIME);
+	}
+	return at;
+}
+
+static void forget_old(struct hub *hub, struct session **slot, u64 now, u64 lifetime)
+{
+	if (*slot && now - (*slot)->created >= lifetime) {
+		hub_session_destroy(hub, *slot);
+		*slot = NULL;
+	}
+}
+
+bool assoc_expire(struct hub *hub, struct assoc *a, u64 now)
+{
+	for (u32 i = 0; i < HUB_PENDING; i++)
+		forget_old(hub, &a->pending[i], now, PENDING_LIFETIME);
+	forget_old(hub, &a->previous, now, SESSION_REJECT_AFTER);
+	if (rekey_at(a) <= now)
+		assoc_kick(hub, a, now);
+	forget_old(hub, &a->current, now, SESSION_REJECT_AFTER);
+	return a->retry_at <= now && initiation_due(hub, a, now);
+}

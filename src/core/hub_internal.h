@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * hub_internal.h - what hub.c (datagrams, indices) and assoc.c (one remote node's timers) share.
+ */
+#ifndef WARP_HUB_INTERNAL_H
+#define WARP_HUB_INTERNAL_H
+
+#include "warp/hub.h"
+
+/* Local indices: the low bits are the slot, the high bits are random, so that an index cannot be
+ * guessed from another. */
+#define SLOT_BITS 22u
+#define SLOT_MASK ((1u << SLOT_BITS) - 1u)
+#define SLOT_NONE UINT32_MAX
+
+/* One initiation may be repeated for so long before it is made anew. */
+#define INITIATION_LIFETIME (10 * NS_PER_S)
+/* An unconfirmed session that we answered is forgotten after this. */
+#define PENDING_LIFETIME (15 * NS_PER_S)
+/* Copies of an initiation get the same response for so long. */
+#define ANSWER_LIFETIME (5 * NS_PER_S)
+#define ANSWERS 64u /* remembered, a power of two */
+
+struct initiation {
+	struct handshake handshake;
+	u32 index;
+	u64 begun;
+	u8 message[WIRE_INITIATION_SIZE];
+};
+
+struct slot {
+	u32 index; /* 0: free */
+	u32 next_free;
+	struct assoc *assoc;
+	struct session *session; /* NULL: an initiation in flight */
+};
+
+struct answer {
+	u8 mac1[MAC_SIZE];
+	u64 until;
+	struct assoc *assoc;
+	u8 reply[WIRE_RESPONSE_SIZE];
+};
+
+struct hub {
+	struct hub_options options;
+	struct cookie_checker checker;
+	struct ratelim load;
+	struct ratelim_table sources;
+	struct slot *slots;
+	u32 slot_count; /* allocated */
+	u32 free_slot;  /* head of the free list or SLOT_NONE */
+	struct answer answers[ANSWERS];
+};
+
+/* Reserves an index for assoc. 0, -ENOMEM, -ENOSPC. */
+int hub_index_take(struct hub *hub, struct assoc *assoc, u32 *ret_index);
+void hub_index_release(struct hub *hub, u32 index);
+void hub_index_set_session(struct hub *hub, u32 index, struct session *session);
+/* NULL: not in use. */
+struct slot *hub_slot(struct hub *hub, u32 index);
+/* Wipes, frees, and releases the index. NULL is allowed. */
+void hub_session_destroy(struct hub *hub, struct session *session);
+
+void assoc_cancel_initiation(struct hub *hub, struct assoc *a);
+/* session becomes current, current becomes previous. */
+void assoc_make_current(struct hub *hub, struct assoc *a, struct session *session, u64 now);
+/* Keeps a session that we answered with until it is confirmed; the oldest unconfirmed one goes. */
+void assoc_add_pending(struct hub *hub, struct assoc *a, struct session *session);
+/* If session is pending, makes it current. */
+bool assoc_confirm(struct hub *hub, struct assoc *a, struct session *session, u64 now);
+/* Seals the initiation with mac1 and the newest cookie. */
+void assoc_stamp_initiation(struct assoc *a, u64 now);
+
+#endif
