@@ -22,8 +22,10 @@ make=(make -s --no-print-directory WERROR=1 "FUZZ_SECONDS=$FUZZ_SECONDS")
 
 rm -rf "$LOGS"
 mkdir -p "$LOGS" "$RESULTS"
-# Interrupted, it takes along what it started: timeout passes the signal on to its children.
-trap 'trap "" INT TERM; cat "$LOGS"/*.pid 2>/dev/null | xargs -r kill; wait; exit 130' INT TERM
+# Each suite is a session of processes, so that nothing of it outlives it, not even when interrupted.
+end_session() { pkill -TERM -s "$(cat "$1")"; rm -f "$1"; }
+end_all() { for file in "$LOGS"/*.session; do [ ! -f "$file" ] || end_session "$file"; done; }
+trap 'trap "" INT TERM; end_all; wait; exit 130' INT TERM
 
 count() { grep -c "^$1 " "$LOGS"/*.results -h | awk '{ n += $1 } END { print n + 0 }'; }
 
@@ -32,11 +34,11 @@ suite()
 {
 	local name=$1 limit=$2 log=$LOGS/$1.log results=$LOGS/$1.results begun=$SECONDS status
 	shift 2
-	timeout -k 20 "$limit" "$@" >"$log" 2>&1 </dev/null &
-	echo $! >"$LOGS/$name.pid"
+	setsid timeout -k 20 "$limit" "$@" >"$log" 2>&1 </dev/null &
+	echo $! >"$LOGS/$name.session"
 	wait $!
 	status=$?
-	rm "$LOGS/$name.pid"
+	end_session "$LOGS/$name.session"
 	awk '/^(ok|not ok|skip) /{on = /^not/; print; next} /^    /{if (on) print; next} {on = 0}' \
 		"$log" >"$results"
 	if [ "$status" != 0 ] && ! grep -q '^not ok ' "$results"; then

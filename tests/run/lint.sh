@@ -66,6 +66,18 @@ fi
 
 none() { echo "there are none"; false; }
 
+# One line a file says more than one for each place in it; `make format` mends them all.
+unformatted()
+{
+	local file status=0
+	for file in "${formatted[@]}"; do
+		clang-format --dry-run -Werror "$file" 2>/dev/null && continue
+		echo "$file: $(clang-format "$file" | diff "$file" - | grep -c '^<') lines; make format"
+		status=1
+	done
+	return "$status"
+}
+
 mapfile -t flags < <(make -s --no-print-directory print-cppflags | xargs -n 1 printf '%s\n')
 mapfile -t sources < <(find src tools netns-tests/tools -name '*.c' 2>/dev/null | sort)
 mapfile -t formatted < <(find src include tools tests netns-tests -name '*.[ch]' | sort)
@@ -81,6 +93,6 @@ judge cppcheck cppcheck --quiet -j "$JOBS" --std=c11 --language=c --inline-suppr
 	--template=gcc -D_GNU_SOURCE -D__linux__ '-DWARP_VERSION="0"' -Iinclude -Isrc "${sources[@]}"
 judge shellcheck shellcheck -x "${scripts[@]}"
 if [ ${#pages[@]} = 0 ]; then judge mandoc none; else judge mandoc mandoc -T lint -W warning "${pages[@]}"; fi
-judge clang-format clang-format --dry-run -Werror "${formatted[@]}"
+judge clang-format unformatted
 judge clang-tidy tidy
 exit "$failed"
