@@ -23,19 +23,19 @@ enum drop_reason {
 	DROP_UNKNOWN_IFACE,   /* came in on an interface that has just gone */
 	DROP_BAD_FRAME,       /* authentic, but a frame does not decode */
 	/* payloads */
-	DROP_NO_TUNNEL,     /* tunnel id is not configured here, or not with this peer */
-	DROP_NOT_ALLOWED,   /* source address outside the peer's allowed_ips */
-	DROP_NO_PEER,       /* no peer for the destination address */
-	DROP_NO_SESSION,    /* peer is not connected */
-	DROP_NO_PATH,       /* connected, but no live path */
-	DROP_TOO_LARGE,     /* larger than a payload may be */
-	DROP_DEADLINE,      /* waited longer than send_deadline */
-	DROP_QUEUE_FULL,    /* a path's queue was full */
-	DROP_NO_BUFFER,     /* the pool was empty */
-	DROP_INCOMPLETE,    /* fragments did not all arrive in time */
-	DROP_SEND_ERROR,    /* the kernel refused the datagram */
-	DROP_GATE_FULL,     /* the application does not read */
-	DROP_GATE_CLOSED,   /* no application is there */
+	DROP_NO_TUNNEL,   /* tunnel id is not configured here, or not with this peer */
+	DROP_NOT_ALLOWED, /* source address outside the peer's allowed_ips */
+	DROP_NO_PEER,     /* no peer for the destination address */
+	DROP_NO_SESSION,  /* peer is not connected */
+	DROP_NO_PATH,     /* connected, but no live path */
+	DROP_TOO_LARGE,   /* larger than a payload may be */
+	DROP_DEADLINE,    /* waited longer than send_deadline */
+	DROP_QUEUE_FULL,  /* a path's queue was full */
+	DROP_NO_BUFFER,   /* the pool was empty */
+	DROP_INCOMPLETE,  /* fragments did not all arrive in time */
+	DROP_SEND_ERROR,  /* the kernel refused the datagram */
+	DROP_GATE_FULL,   /* the application does not read */
+	DROP_GATE_CLOSED, /* no application is there */
 	DROP_REASONS,
 };
 

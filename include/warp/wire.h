@@ -75,8 +75,7 @@ struct wire_hello {
 #define WIRE_INITIATION_SIZE                                                                       \
 	(WIRE_INITIATION_NOISE + NOISE_1_OVERHEAD + WIRE_HELLO_SIZE + 2 * MAC_SIZE)
 #define WIRE_RESPONSE_NOISE 12u
-#define WIRE_RESPONSE_SIZE                                                                         \
-	(WIRE_RESPONSE_NOISE + NOISE_2_OVERHEAD + WIRE_HELLO_SIZE + 2 * MAC_SIZE)
+#define WIRE_RESPONSE_SIZE (WIRE_RESPONSE_NOISE + NOISE_2_OVERHEAD + WIRE_HELLO_SIZE + 2 * MAC_SIZE)
 #define WIRE_COOKIE_SIZE (8u + XNONCE_SIZE + 32u)
 
 _Static_assert(WIRE_RESPONSE_SIZE <= WIRE_INITIATION_SIZE, "an answer is larger than the question");

@@ -49,7 +49,7 @@ static bool same_start(const u8 *a, const u8 *b, unsigned bits)
 {
 	unsigned rest = bits % 8;
 
-	if (memcmp(a, b, bits / 8))
+	if (memcmp(a, b, bits / 8) != 0)
 		return false;
 	return !rest || (a[bits / 8] ^ b[bits / 8]) >> (8 - rest) == 0;
 }

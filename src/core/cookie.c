@@ -18,7 +18,7 @@
 
 #include "warp/wire.h"
 
-#define MACS_SIZE (2 * MAC_SIZE)
+#define MACS_SIZE ((size_t)2 * MAC_SIZE)
 
 /* HASH(label || public key)[0..32). */
 static void derive_key(u8 ret[static KEY_SIZE], const char *label,
