@@ -8,7 +8,8 @@
 failed=0
 mkdir -p "$LOGS" build/lint/cppcheck
 
-# judge NAME COMMAND...: it passes when the command does.
+# judge NAME COMMAND...: it passes when the command does. Of much that a tool says, what is shown are
+# the lines that name a mistake; the rest is in the log.
 judge()
 {
 	local name=$1 log=$LOGS/lint-$1.log
@@ -16,7 +17,10 @@ judge()
 	if "$@" >"$log" 2>&1 </dev/null; then
 		ok "lint/$name"
 	else
-		not_ok "lint/$name" "see below" "$log"
+		if [ "$(wc -l <"$log")" -le 60 ] || ! grep -E '(error|warning): ' "$log" >"$log.brief"; then
+			cp "$log" "$log.brief"
+		fi
+		not_ok "lint/$name" "see $log" "$log.brief"
 		failed=1
 	fi
 }
@@ -88,8 +92,8 @@ mapfile -t scripts < <(
 mapfile -t pages < <(find man -name '*.[1-8]' 2>/dev/null | sort)
 
 judge cppcheck cppcheck --quiet -j "$JOBS" --std=c11 --language=c --inline-suppr --error-exitcode=1 \
-	--enable=warning,performance,portability --suppress=missingIncludeSystem \
-	--suppress=normalCheckLevelMaxBranches --cppcheck-build-dir=build/lint/cppcheck \
+	--enable=warning,performance,portability \
+	--suppressions-list=tests/run/cppcheck-suppressions.txt --cppcheck-build-dir=build/lint/cppcheck \
 	--template=gcc -D_GNU_SOURCE -D__linux__ '-DWARP_VERSION="0"' -Iinclude -Isrc "${sources[@]}"
 judge shellcheck shellcheck -x "${scripts[@]}"
 if [ ${#pages[@]} = 0 ]; then judge mandoc none; else judge mandoc mandoc -T lint -W warning "${pages[@]}"; fi
