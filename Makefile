@@ -89,7 +89,6 @@ man_pages := $(wildcard man/*.[1-8])
 	fuzz-long fuzz-bin netns-tests lint check-pure sizes soak bench bench-core install deb \
 	demo-run format clean print-cppflags print-version
 .DELETE_ON_ERROR:
-.SECONDARY:
 
 all: $(core_lib) $(io_lib) $(programs)
 

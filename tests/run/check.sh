@@ -5,16 +5,18 @@
 # hangs, dies or reports nothing has failed. Its output is kept in build/logs/SUITE.log. At the end
 # stand all failures once more, and a last line `N passed, N failed[, N skipped]`. Exit 1 on any failure.
 #
-# With `long`, fuzzers have 300 s each, and netns-tests/long_*.sh are run as well.
+# With `long`, fuzzers have 300 s each, netns-tests/long_*.sh are run as well, and LONG=1 is in the
+# environment: simulations walk through more seeds then.
 cd "$(dirname "$0")/../.." || exit 2
 # shellcheck source=tests/run/lib.sh
 . tests/run/lib.sh
 
 scale=1
 if [ "${1:-}" = long ]; then
-	export LONG=1
 	scale=10
+	export LONG=1
 fi
+export CMOCKA_SECONDS=${CMOCKA_SECONDS:-$((120 * scale))}
 FUZZ_SECONDS=${FUZZ_SECONDS:-$((30 * scale))}
 # This is the top of its own tree of makes: the outer one's flags and job server are not for it.
 unset MAKEFLAGS MFLAGS MAKELEVEL
@@ -92,8 +94,8 @@ suite build 600 bash -c 'command_passes "$@"' bash build "${make[@]}" -k -j"$(np
 
 # On two processors these do not disturb each other: none of them measures time.
 beside lint 900 "${make[@]}" lint
-beside asan 900 "${make[@]}" asan
-beside coverage 900 "${make[@]}" coverage
+beside asan $((900 * scale)) "${make[@]}" asan
+beside coverage $((900 * scale)) "${make[@]}" coverage
 beside sim $((600 * scale)) "${make[@]}" sim
 beside unit 300 "${make[@]}" unit
 beside check-pure 60 "${make[@]}" check-pure
