@@ -2,19 +2,26 @@
 /*
  * path.h - one local interface x one remote endpoint: is it alive, how fast, how lossy.
  *
- * A path is probed from its birth. Each answer shows the round trip, and by the counts in both
- * directions what was lost. See the table of states.
+ * A path is probed from its birth. Each answer shows the round trip and, by the counts that
+ * travel in both directions, what was lost. While the peer exchanges data a path is probed every
+ * 100 ms, so that two missing answers demote it within 300 ms of the link's last sign of life.
+ *
+ *             answer                 two probes overdue            silent for 2 s
+ *   PROBING ----------> LIVE <---------------------------> DEGRADED -------------> DEAD
+ *                         ^                 answer                                  |
+ *                         +--------------------- answer ----------------------------+
  */
 #ifndef WARP_PATH_H
 #define WARP_PATH_H
 
 #include "warp/endpoint.h"
 #include "warp/pmtu.h"
+#include "warp/wire.h"
 
 enum path_state {
 	PATH_PROBING,  /* never answered: probes only */
 	PATH_LIVE,     /* answers: carries data */
-	PATH_DEGRADED, /* an answer is overdue: still carries copies, is not relied upon */
+	PATH_DEGRADED, /* answers are overdue: still carries copies, is not relied upon */
 	PATH_DEAD,     /* silent: probes only */
 	PATH_STATES,
 };
@@ -38,13 +45,24 @@ const char *path_origin_name(enum path_origin origin);
 #define PATH_PROBES_REMEMBERED 16u
 
 struct path_probe {
-	u64 stamp;         /* 0: free or answered */
-	u64 packets, bytes; /* sent on the path before it */
+	u64 stamp;   /* when it was sent, ns; 0: free or answered */
+	u64 packets; /* sent on the path, this one included */
 };
 
 /* Cumulative counts of transport datagrams; a train counts as many as it has. */
 struct path_counts {
 	u64 packets, bytes;
+};
+
+/* A count told by the other end beside our own count of the same thing: what is missing between
+ * the two was lost. Either end may begin anew at any time; the losses before are then kept. */
+struct path_ledger {
+	bool begun;
+	u64 stamp;          /* of the newest probe accounted for */
+	u64 sent, received; /* newest pair */
+	u64 lost_before;    /* in earlier lives of either end */
+	u64 received_base;  /* our arrivals before the sender's present life */
+	double loss;        /* 0..1, smoothed */
 };
 
 struct path {
@@ -53,27 +71,58 @@ struct path {
 	struct endpoint remote;
 	enum path_origin origin;
 	enum path_state state;
-	u64 born, next_probe;
-	u64 last_heard;    /* anything authenticated and fresh, 0: never */
-	u64 last_answer;   /* a probe reply, 0: never */
-	u64 answered_stamp; /* send time of the newest probe that was answered */
+	u64 born;
+	u64 next_probe;
+	u64 last_heard;        /* anything authenticated and fresh, 0: never */
+	u64 answered_stamp;    /* send time of the newest probe that was answered, 0: none */
 	u64 oldest_unanswered; /* send time of the first probe since then, 0: none */
-	u32 probes_unanswered;
-	u64 rtt, rtt_var, rtt_min; /* ns, RFC 6298; 0: unknown */
+	u32 unanswered;        /* probes since then */
+	u64 rtt, rtt_var;      /* ns, smoothed as RFC 6298; 0: unknown */
 	struct path_probe probe[PATH_PROBES_REMEMBERED];
 	u32 probe_at;
-	struct path_counts sent;      /* by us */
-	struct path_counts first;     /* arrived here first and authentic */
-	struct path_counts duplicate; /* copies of what had arrived already */
-	/* what the other end told: */
-	u64 reported_received, reported_at_sent; /* its arrivals when we had sent so many */
-	u64 base_reported, base_sent;            /* the same when counting began */
-	u64 peer_sent, base_peer_sent, base_received;
-	bool has_report, has_peer_sent;
-	double loss_out, loss_in;          /* 0..1, smoothed */
-	double rate_out, rate_in;          /* bytes a second, smoothed */
+	struct path_counts sent;               /* by us */
+	u64 sent_epoch;                        /* sent.packets when the other end began counting */
+	struct path_counts first;              /* arrived here first and authentic */
+	struct path_counts duplicate;          /* copies of what had arrived already */
+	struct path_ledger out, in;            /* losses in either direction */
+	double rate_out, rate_in;              /* bytes a second, smoothed */
 	u64 rate_at, rate_sent, rate_received; /* where the last rate sample began */
 	struct pmtu pmtu;
 };
+
+/* ceiling: UDP payload that the local link carries. */
+void path_init(struct path *p, u64 now, u8 iface, const struct endpoint *remote,
+	       enum path_origin origin, u32 ceiling);
+
+/* May carry data: live or degraded. */
+static inline bool path_usable(const struct path *p)
+{
+	return p->state == PATH_LIVE || p->state == PATH_DEGRADED;
+}
+
+/* A probe is being sealed for this path: remembers it, gives its contents and plans the next.
+ * busy: the peer exchanges data. idle_interval: between probes when it does not, ns. */
+void path_probe(struct path *p, u64 now, bool busy, u64 idle_interval, struct frame_probe *ret);
+/* The answer to a probe of the other end that has just been counted as arrived. */
+void path_reply(const struct path *p, const struct frame_probe *probe, const struct endpoint *seen,
+		struct frame_probe_reply *ret);
+/* A probe of the other end arrived: what it says of the losses on the way here. */
+void path_take_probe(struct path *p, const struct frame_probe *probe);
+/* An answer arrived. Returns true when the state has changed. Answers to nothing are ignored. */
+bool path_take_reply(struct path *p, u64 now, const struct frame_probe_reply *reply);
+/* A handshake went around over this path: as good as an answer. */
+bool path_confirm(struct path *p, u64 now);
+/* The other end has said that it leaves. */
+void path_bury(struct path *p);
+
+/* Data begins to flow after a pause: do not wait for the idle interval. */
+void path_wake(struct path *p, u64 now);
+u64 path_next_expiry(const struct path *p);
+/* Demotes what is overdue. Returns true when the state has changed. */
+bool path_expire(struct path *p, u64 now);
+
+/* Of what we sent / of what the other end sent, how many were lost. */
+u64 path_lost_out(const struct path *p);
+u64 path_lost_in(const struct path *p);
 
 #endif

@@ -8,18 +8,19 @@
 
 #include "warp/base.h"
 
-#define PMTU_BASE 1200u    /* works everywhere that IPv6 does */
-#define PMTU_TRIES 3u      /* lost probes of a size before it counts as too large */
-#define PMTU_STEP 8u       /* the search ends when the gap is below this */
+#define PMTU_BASE 1200u /* works everywhere that IPv6 does */
+#define PMTU_TRIES 3u   /* lost probes of a size before it counts as too large */
+#define PMTU_STEP 8u    /* the search ends when the gap is below this */
 
 struct pmtu {
-	u32 size;    /* known to pass; PMTU_BASE until something larger was answered */
-	u32 ceiling; /* the link's own limit */
+	u32 size;      /* known to pass; PMTU_BASE until something larger was answered */
+	u32 ceiling;   /* the link's own limit */
 	u32 too_large; /* smallest known not to pass; ceiling + 1: none */
-	u32 probing; /* size of the probe in flight, 0: none */
+	u32 probing;   /* size of the probe in flight, 0: none */
 	u32 tries;
 	u64 probe_stamp; /* of the probe in flight */
 	u64 next;        /* when to send the next probe or give this one up */
+	u64 raise;       /* when to try larger sizes again */
 };
 
 /* ceiling: what the local link allows. */

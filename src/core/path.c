@@ -1,0 +1,314 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * path.c - the life of one path: probes, answers, states, losses and rates.
+ *
+ * Losses are counted, not guessed: each probe says how many datagrams were sent on the path so
+ * far, each answer how many had arrived. The difference, once nothing is under way, is what was
+ * lost. When the other end starts to count anew (it was restarted, or its interface was), its
+ * count goes back; the ledger then keeps the losses so far and begins a new line.
+ */
+#include "warp/path.h"
+
+#include <string.h>
+
+#define PROBE_BUSY (100 * NS_PER_MS)   /* interval while data flows */
+#define PROBE_SEARCH (250 * NS_PER_MS) /* for a path that does not answer, at first */
+#define PROBE_SEEK (1 * NS_PER_S)      /* later, while data flows */
+#define SEARCH_TIME (5 * NS_PER_S)     /* how long "at first" is */
+#define OVERDUE_MIN (150 * NS_PER_MS)
+#define OVERDUE_MAX (1 * NS_PER_S)
+#define OVERDUE_SLACK (50 * NS_PER_MS)
+#define OVERDUE_PROBES 2u
+#define DEAD_AFTER (2 * NS_PER_S)
+#define RATE_INTERVAL (500 * NS_PER_MS)
+#define LOSS_MEMORY 128.0 /* datagrams over which a loss figure is smoothed */
+
+const char *path_state_name(enum path_state state)
+{
+	static const char *const names[] = { "probing", "live", "degraded", "dead" };
+
+	_Static_assert(ARRAY_SIZE(names) == PATH_STATES, "a state has no name");
+	return state < PATH_STATES ? names[state] : "?";
+}
+
+const char *path_origin_name(enum path_origin origin)
+{
+	static const char *const names[] = { "static", "map", "lan", "override", "arrival" };
+
+	_Static_assert(ARRAY_SIZE(names) == PATH_ORIGINS, "an origin has no name");
+	return origin < PATH_ORIGINS ? names[origin] : "?";
+}
+
+void path_init(struct path *p, u64 now, u8 iface, const struct endpoint *remote,
+	       enum path_origin origin, u32 ceiling)
+{
+	memset(p, 0, sizeof(*p));
+	p->used = true;
+	p->iface = iface;
+	p->remote = *remote;
+	p->origin = origin;
+	p->born = now;
+	p->next_probe = now;
+	p->rate_at = now;
+	pmtu_init(&p->pmtu, ceiling);
+}
+
+/* --- losses and rates ------------------------------------------------------------------------ */
+
+static u64 ledger_lost(const struct path_ledger *l)
+{
+	return l->lost_before + (l->sent > l->received ? l->sent - l->received : 0);
+}
+
+static void ledger_smooth(struct path_ledger *l, u64 sent, u64 received)
+{
+	double new_sent = (double)(sent - l->sent), new_received = (double)(received - l->received);
+	double loss, weight;
+
+	if (new_sent <= 0)
+		return;
+	loss = new_received >= new_sent ? 0.0 : 1.0 - new_received / new_sent;
+	weight = new_sent / (new_sent + LOSS_MEMORY);
+	l->loss += (loss - l->loss) * weight;
+}
+
+/* A newer pair of counts; older ones (reordered probes) are passed over. */
+static void ledger_take(struct path_ledger *l, u64 stamp, u64 sent, u64 received)
+{
+	if (l->begun && stamp <= l->stamp)
+		return;
+	if (l->begun && sent >= l->sent && received >= l->received)
+		ledger_smooth(l, sent, received);
+	l->begun = true;
+	l->stamp = stamp;
+	l->sent = sent;
+	l->received = received;
+}
+
+u64 path_lost_out(const struct path *p)
+{
+	return ledger_lost(&p->out);
+}
+
+u64 path_lost_in(const struct path *p)
+{
+	return ledger_lost(&p->in);
+}
+
+static void rate_sample(struct path *p, u64 now)
+{
+	u64 received = p->first.bytes + p->duplicate.bytes;
+	double seconds = (double)(now - p->rate_at) / (double)NS_PER_S;
+
+	if (now - p->rate_at < RATE_INTERVAL)
+		return;
+	p->rate_out += ((double)(p->sent.bytes - p->rate_sent) / seconds - p->rate_out) / 2;
+	p->rate_in += ((double)(received - p->rate_received) / seconds - p->rate_in) / 2;
+	p->rate_at = now;
+	p->rate_sent = p->sent.bytes;
+	p->rate_received = received;
+}
+
+/* --- probes ---------------------------------------------------------------------------------- */
+
+static u64 overdue_after(const struct path *p)
+{
+	u64 limit = p->rtt + 4 * p->rtt_var + OVERDUE_SLACK;
+
+	if (limit < OVERDUE_MIN)
+		return OVERDUE_MIN;
+	return limit < OVERDUE_MAX ? limit : OVERDUE_MAX;
+}
+
+static u64 probe_interval(const struct path *p, u64 now, bool busy, u64 idle_interval)
+{
+	u64 silent_since = p->answered_stamp ? p->oldest_unanswered : p->born;
+
+	if (p->state == PATH_LIVE && p->unanswered == 0)
+		return busy ? PROBE_BUSY : idle_interval;
+	if (path_usable(p))
+		return PROBE_BUSY;
+	if (silent_since && now - silent_since < SEARCH_TIME)
+		return PROBE_SEARCH;
+	return busy && p->answered_stamp ? PROBE_SEARCH : busy ? PROBE_SEEK : idle_interval;
+}
+
+void path_probe(struct path *p, u64 now, bool busy, u64 idle_interval, struct frame_probe *ret)
+{
+	struct path_probe *probe = &p->probe[p->probe_at];
+
+	/* The interval is that of a path whose last probe was answered: this one has had no time
+	 * for an answer yet. */
+	p->next_probe = now + probe_interval(p, now, busy, idle_interval);
+	rate_sample(p, now);
+	p->probe_at = (p->probe_at + 1) % PATH_PROBES_REMEMBERED;
+	probe->stamp = now;
+	probe->packets = p->sent.packets + 1 - p->sent_epoch;
+	if (p->oldest_unanswered == 0)
+		p->oldest_unanswered = now;
+	p->unanswered++;
+	*ret = (struct frame_probe){
+		.stamp = now,
+		.packets = probe->packets,
+		.bytes = p->sent.bytes,
+	};
+	/* An idle path hears soon whether this one was lost. */
+	if (path_usable(p) && p->answered_stamp)
+		p->next_probe = time_min(p->next_probe, now + 2 * overdue_after(p));
+}
+
+void path_reply(const struct path *p, const struct frame_probe *probe, const struct endpoint *seen,
+		struct frame_probe_reply *ret)
+{
+	*ret = (struct frame_probe_reply){
+		.stamp = probe->stamp,
+		.packets = p->first.packets + p->duplicate.packets,
+		.bytes = p->first.bytes + p->duplicate.bytes,
+		.seen = *seen,
+	};
+}
+
+void path_take_probe(struct path *p, const struct frame_probe *probe)
+{
+	u64 arrived = p->first.packets + p->duplicate.packets;
+	struct path_ledger *l = &p->in;
+
+	if (l->begun && probe->packets < l->sent && probe->stamp > l->stamp) {
+		/* The sender counts anew: what arrived up to its first count is not lost. */
+		l->lost_before = ledger_lost(l);
+		l->received_base = arrived - probe->packets;
+		l->begun = false;
+	}
+	ledger_take(l, probe->stamp, probe->packets, arrived - l->received_base);
+}
+
+static void rtt_sample(struct path *p, u64 sample)
+{
+	u64 deviation;
+
+	if (p->rtt == 0) {
+		p->rtt = sample;
+		p->rtt_var = sample / 2;
+		return;
+	}
+	deviation = sample > p->rtt ? sample - p->rtt : p->rtt - sample;
+	p->rtt_var = p->rtt_var - p->rtt_var / 4 + deviation / 4;
+	p->rtt = p->rtt - p->rtt / 8 + sample / 8;
+}
+
+static struct path_probe *probe_find(struct path *p, u64 stamp)
+{
+	for (u32 i = 0; i < PATH_PROBES_REMEMBERED; i++) {
+		if (stamp && p->probe[i].stamp == stamp)
+			return &p->probe[i];
+	}
+	return NULL;
+}
+
+/* After an answer: which probes are still out. */
+static void recount_unanswered(struct path *p)
+{
+	p->oldest_unanswered = 0;
+	p->unanswered = 0;
+	for (u32 i = 0; i < PATH_PROBES_REMEMBERED; i++) {
+		u64 stamp = p->probe[i].stamp;
+
+		if (stamp <= p->answered_stamp)
+			continue;
+		p->unanswered++;
+		if (p->oldest_unanswered == 0 || stamp < p->oldest_unanswered)
+			p->oldest_unanswered = stamp;
+	}
+}
+
+static void take_report(struct path *p, const struct path_probe *probe, u64 arrived)
+{
+	struct path_ledger *l = &p->out;
+
+	if (l->begun && probe->stamp > l->stamp && arrived < l->received) {
+		/* The receiver counts anew: so do we, from this probe on. */
+		l->lost_before = ledger_lost(l);
+		l->begun = false;
+		p->sent_epoch += probe->packets - arrived;
+		ledger_take(l, probe->stamp, arrived, arrived);
+		for (u32 i = 0; i < PATH_PROBES_REMEMBERED; i++)
+			p->probe[i].packets -= probe->packets - arrived;
+		return;
+	}
+	ledger_take(l, probe->stamp, probe->packets, arrived);
+}
+
+static bool path_set_live(struct path *p, u64 now)
+{
+	bool changed = p->state != PATH_LIVE;
+
+	if (p->state == PATH_PROBING)
+		pmtu_start(&p->pmtu, now);
+	p->state = PATH_LIVE;
+	return changed;
+}
+
+bool path_take_reply(struct path *p, u64 now, const struct frame_probe_reply *reply)
+{
+	struct path_probe *probe = probe_find(p, reply->stamp);
+
+	if (!probe)
+		return false;
+	rtt_sample(p, now - probe->stamp);
+	take_report(p, probe, reply->packets);
+	if (probe->stamp > p->answered_stamp)
+		p->answered_stamp = probe->stamp;
+	probe->stamp = 0;
+	recount_unanswered(p);
+	/* An answer that comes very late shows that the path works, not that it works now. */
+	if (p->oldest_unanswered && p->state != PATH_PROBING &&
+	    now - p->oldest_unanswered >= DEAD_AFTER)
+		return false;
+	return path_set_live(p, now);
+}
+
+bool path_confirm(struct path *p, u64 now)
+{
+	p->last_heard = now;
+	if (p->state == PATH_LIVE)
+		return false;
+	p->answered_stamp = now;
+	recount_unanswered(p);
+	p->next_probe = now;
+	return path_set_live(p, now);
+}
+
+void path_bury(struct path *p)
+{
+	if (p->state != PATH_PROBING)
+		p->state = PATH_DEAD;
+}
+
+/* --- time ------------------------------------------------------------------------------------ */
+
+void path_wake(struct path *p, u64 now)
+{
+	p->next_probe = time_min(p->next_probe, now);
+}
+
+static u64 demote_at(const struct path *p)
+{
+	if (p->state == PATH_DEGRADED && p->oldest_unanswered)
+		return p->oldest_unanswered + DEAD_AFTER;
+	if (p->state == PATH_LIVE && p->unanswered >= OVERDUE_PROBES)
+		return p->oldest_unanswered + overdue_after(p);
+	return TIME_NEVER;
+}
+
+u64 path_next_expiry(const struct path *p)
+{
+	return time_min(p->next_probe, demote_at(p));
+}
+
+bool path_expire(struct path *p, u64 now)
+{
+	if (demote_at(p) > now)
+		return false;
+	p->state = p->state == PATH_LIVE ? PATH_DEGRADED : PATH_DEAD;
+	return true;
+}
