@@ -1,0 +1,686 @@
+# shellcheck shell=bash
+# The laboratory: hosts, links, NAT routers and a small internet out of network namespaces.
+#
+#   . "$(dirname "$0")/lib/lab.sh"
+#   lab_begin                          # root, TUN, programs: else the test is skipped
+#   lab_internet                       # a routing namespace: the internet, 11.0.0.0/8 and 2001:db8::/32
+#   host A; host B
+#   uplink A eth0 nat=port-restricted  # A -- router (NAT) -- internet
+#   uplink A eth1 nat=symmetric        # a second link of A behind a router of its own
+#   uplink B eth0                      # B has a public address
+#   start_map                          # warp-map on a host of its own
+#   conf A <<END                       # A's configuration: key, control socket and map are put in
+#   far_gate:
+#   $(far_gate B 'allowed_ips: [10.44.0.2/32]')
+#   tunnels: [{ name: net, gate: { tun: warp0, address: [10.44.0.1/24] } }]
+#   END
+#   start_warpd A; start_warpd B
+#   wait_until 'connected A B' 5 && ok connects || fail connects "not in 5 s"
+#   lab_end
+#
+# Namespaces have names that are unique to this run, interfaces exist only inside them, files only in a
+# temporary directory: runs do not disturb each other. Whatever ends the script, its processes, its
+# namespaces and its files go with it. netns-tests/README.md tells how tests are written.
+
+# Programs in other languages stand in single quotes; tests use variables that this file only sets.
+# shellcheck disable=SC2016,SC2034
+
+set -u
+LAB_SOURCE=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
+WARP_BUILD=${WARP_BUILD:-$LAB_SOURCE/build}
+LAB_NAME=$(basename "$0" .sh)
+LAB_RESULTS=${RESULTS:-$LAB_SOURCE/build/results}
+case $LAB_RESULTS in /*) ;; *) LAB_RESULTS=$LAB_SOURCE/$LAB_RESULTS ;; esac
+
+LAB=           # the temporary directory of this run
+LAB_ID=        # unique to this run, part of every namespace's name
+LAB_FAILED=0   # results that were not ok
+LAB_NETS=0     # links so far: each has a network of its own
+LAB_MAP=       # what `conf` writes as warp_map
+LAB_MAP_KEY=
+declare -A LAB_PID=()   # name of a process -> pid
+declare -A FAR=()       # HOST/IFNAME -> namespace and device at the other end of the link
+declare -A ROUTER=()    # HOST/IFNAME -> namespace of its router ("" without one)
+declare -A ADDRESS=()   # HOST/IFNAME -> IPv4 address of the interface
+declare -A ADDRESS6=()  # HOST/IFNAME -> IPv6 address
+declare -A PUBLIC=()    # HOST/IFNAME -> IPv4 address that the internet sees
+declare -A GATEWAY=()   # HOST/IFNAME -> IPv4 gateway
+declare -A GATEWAY6=()
+
+# --- results --------------------------------------------------------------------------------------
+
+ok() { printf 'ok %s\n' "$1"; }
+skip() { printf 'skip %s: %s\n' "$1" "$2"; }
+fail()
+{
+	printf 'not ok %s: %s\n' "$1" "$2"
+	LAB_FAILED=1
+}
+
+# check NAME WHY COMMAND...: ok when the command (whose output nobody sees) succeeds.
+check()
+{
+	local name=$1 why=$2
+	shift 2
+	if "$@" >/dev/null 2>&1; then ok "$name"; else fail "$name" "$why"; fi
+}
+
+not() { ! "$@"; }
+
+# record TEST METRIC VALUE UNIT GOAL [SAMPLES]: a measured number, for people and for
+# build/results/<script>.jsonl. SAMPLES are numbers with commas between them.
+record()
+{
+	printf '%s: %s = %s %s%s\n' "$1" "$2" "$3" "$4" "${5:+ (goal $5)}"
+	printf '{"test": "%s", "metric": "%s", "value": %s, "unit": "%s"%s%s}\n' "$1" "$2" "$3" "$4" \
+		"${5:+, \"goal\": \"$5\"}" "${6:+, \"samples\": [$6]}" >>"$LAB_RESULTS/$LAB_NAME.jsonl"
+}
+
+# compare A OP B: of numbers that need not be whole.
+compare() { awk -v a="$1" -v b="$3" "BEGIN { exit !(a $2 b) }"; }
+
+# --- beginning and end ----------------------------------------------------------------------------
+
+# lab_obstacle [tun] [PROGRAM...]: says why this cannot run here; nothing when it can.
+lab_obstacle()
+{
+	local need
+	[ "$(id -u)" = 0 ] || { echo "needs root (network namespaces)"; return; }
+	for need in ip nft "$@"; do
+		case $need in
+		tun) (exec 3<>/dev/net/tun) 2>/dev/null || { echo "/dev/net/tun cannot be opened"; return; } ;;
+		warpd | warp | warp-map | netns/*)
+			[ -x "$WARP_BUILD/$need" ] || { echo "build/$need is not built: run make"; return; } ;;
+		*) command -v "$need" >/dev/null || { echo "$need is not installed: run make deps"; return; } ;;
+		esac
+	done
+	unshare --net true 2>/dev/null || echo "network namespaces cannot be made here"
+}
+
+# lab_begin [NEED...]: needs as of lab_obstacle; ends the script as skipped (77) when one is missing.
+lab_begin()
+{
+	local why
+	why=$(lab_obstacle "$@")
+	if [ -n "$why" ]; then
+		skip "$LAB_NAME" "$why"
+		exit 77
+	fi
+	LAB=$(mktemp -d "${TMPDIR:-/tmp}/warp-lab.XXXXXX") || exit 2
+	LAB_ID=$(printf '%x%04x' $$ $RANDOM)
+	mkfifo "$LAB/nap"
+	exec {LAB_NAP}<>"$LAB/nap"
+	trap 'exit 129' HUP
+	trap 'exit 130' INT
+	trap 'exit 143' TERM
+	trap lab_clean_up EXIT
+	mkdir -p "$LAB_RESULTS"
+	: >"$LAB_RESULTS/$LAB_NAME.jsonl"
+}
+
+lab_end() { exit "$LAB_FAILED"; }
+
+lab_die()
+{
+	fail laboratory "$1"
+	exit 1
+}
+
+# A pid together with its time of birth: a number that has been given to another process is not ours.
+lab_birth() { sed -n 's/^.*) //p' "/proc/$1/stat" 2>/dev/null | cut -d ' ' -f 20; }
+lab_remember() { printf '%s %s\n' "$1" "$(lab_birth "$1")" >>"$LAB/pids"; }
+
+lab_pids()
+{
+	local pid birth
+	while read -r pid birth; do
+		[ -z "$birth" ] || [ "$(lab_birth "$pid")" != "$birth" ] || echo "$pid"
+	done 2>/dev/null <"$LAB/pids"
+	# Daemons that our programs left behind live in our namespaces only.
+	for pid in $(lab_namespaces); do ip netns pids "$pid" 2>/dev/null; done
+}
+
+lab_namespaces() { cat "$LAB/namespaces" 2>/dev/null; }
+
+lab_clean_up()
+{
+	local status=$? pids name
+	trap '' HUP INT TERM
+	trap - EXIT
+	if [ "$status" != 0 ] && [ "$status" != 77 ]; then lab_explain; fi
+	pids=$(lab_pids)
+	# shellcheck disable=SC2086
+	[ -z "$pids" ] || kill -KILL $pids 2>/dev/null
+	# Pipes of what was killed may keep us: nothing is waited for longer than it takes to die.
+	for name in "${!LAB_PID[@]}"; do wait "${LAB_PID[$name]}" 2>/dev/null; done
+	for name in $(lab_namespaces); do ip netns del "$name" 2>/dev/null; done
+	if [ -n "${LAB_KEEP:-}" ]; then
+		echo "kept: $LAB"
+	else
+		rm -rf "$LAB"
+	fi
+	exit "$status"
+}
+
+# What the daemons said last, when a test has failed.
+lab_explain()
+{
+	local log
+	for log in "$LAB"/*.log; do
+		[ -s "$log" ] || continue
+		printf '    -- %s\n' "$(basename "$log")"
+		tail -n "${LAB_LINES:-12}" "$log" | cut -c 1-200 | sed 's/^/    /'
+	done
+}
+
+# --- time -----------------------------------------------------------------------------------------
+
+# Looks away for SECONDS (a fraction), without a process.
+nap() { read -rt "$1" -u "$LAB_NAP" _; }
+
+# Seconds since boot, whatever the wall clock does; hundredths.
+lab_uptime()
+{
+	local up
+	read -r up _ </proc/uptime
+	echo "${up/./}"
+}
+
+# wait_until CONDITION SECONDS: evaluates the shell text CONDITION every 20 ms until it succeeds.
+wait_until()
+{
+	local end=$(($(lab_uptime) + ${2} * 100))
+	while ! eval "$1" >/dev/null 2>&1; do
+		[ "$(lab_uptime)" -lt "$end" ] || return 1
+		nap 0.02
+	done
+}
+
+# for_seconds SECONDS CONDITION: the condition holds all the time.
+for_seconds()
+{
+	local end=$(($(lab_uptime) + ${1} * 100))
+	while [ "$(lab_uptime)" -lt "$end" ]; do
+		eval "$2" >/dev/null 2>&1 || return 1
+		nap 0.1
+	done
+}
+
+# Microseconds, to measure how long something takes.
+now_us() { echo "${EPOCHREALTIME/[.,]/}"; }
+
+# --- namespaces and processes ---------------------------------------------------------------------
+
+# ns NAME: the full name of the namespace of host (or router) NAME.
+ns() { echo "warp-$LAB_ID-$1"; }
+# ip_in NAME ARGS...: ip(8) in the namespace of NAME; failing ends the test.
+ip_in() { ip -n "$(ns "$1")" "${@:2}" || lab_die "ip ${*:2} (in $1)"; }
+run_in() { nsenter --net="/run/netns/$(ns "$1")" -- "${@:2}"; }
+
+namespace()
+{
+	local name
+	name=$(ns "$1")
+	ip netns add "$name" || lab_die "cannot make the namespace $name"
+	echo "$name" >>"$LAB/namespaces"
+	ip_in "$1" link set dev lo up
+	# Old values stay for names that this kernel does not have.
+	run_in "$1" sh -c '
+		cd /proc/sys/net
+		for a in ipv4/conf/all ipv4/conf/default; do
+			echo 0 >$a/rp_filter; echo 0 >$a/send_redirects; echo 0 >$a/accept_redirects
+		done
+		for a in ipv6/conf/all ipv6/conf/default; do
+			echo 0 >$a/accept_dad; echo 0 >$a/dad_transmits; echo 0 >$a/accept_ra
+			echo 0 >$a/router_solicitations
+		done
+		for a in bridge/bridge-nf-call-*; do [ ! -e $a ] || echo 0 >$a; done
+		echo "0 2147483647" >ipv4/ping_group_range' 2>/dev/null
+}
+
+forwarding()
+{
+	run_in "$1" sh -c 'echo 1 >/proc/sys/net/ipv4/ip_forward
+		echo 1 >/proc/sys/net/ipv6/conf/all/forwarding'
+}
+
+# spawn HOST NAME COMMAND...: in the background; what it says goes to $LAB/NAME.log.
+spawn()
+{
+	local host=$1 name=$2
+	shift 2
+	nsenter --net="/run/netns/$(ns "$host")" -- "$@" >>"$LAB/$name.log" 2>&1 </dev/null &
+	LAB_PID[$name]=$!
+	lab_remember $!
+}
+
+# pid NAME; is it running?
+pid() { echo "${LAB_PID[$1]}"; }
+running() { kill -0 "${LAB_PID[$1]}" 2>/dev/null; }
+
+# stop NAME [SIGNAL]: ends what was spawned as NAME and waits for it (5 s, then the hard way).
+# Returns its exit status.
+stop()
+{
+	local pid=${LAB_PID[$1]:-}
+	[ -n "$pid" ] || return 0
+	kill "-${2:-TERM}" "$pid" 2>/dev/null
+	if ! wait_until "! running $1" 5; then kill -KILL "$pid" 2>/dev/null; fi
+	unset "LAB_PID[$1]"
+	wait "$pid" 2>/dev/null
+}
+
+# await NAME SECONDS: until what was spawned as NAME has ended by itself. Returns its exit status,
+# 124 when it did not end.
+await()
+{
+	local pid=${LAB_PID[$1]}
+	wait_until "! running $1" "$2" || return 124
+	unset "LAB_PID[$1]"
+	wait "$pid"
+}
+
+# listens HOST udp|tcp PORT
+listens() { [ -n "$(run_in "$1" ss -Hln "--$2" "sport = :$3")" ]; }
+
+# --- the topology ---------------------------------------------------------------------------------
+
+host() { namespace "$1"; }
+
+# One namespace that routes: every link to it is a network of its own, 11.N.0.0/24, 2001:db8:N::/64.
+lab_internet()
+{
+	namespace internet
+	forwarding internet
+}
+
+# cable NS1 DEV1 NS2 DEV2: a veth pair, up at both ends.
+cable()
+{
+	ip_in "$1" link add name "$2" type veth peer name "$4" netns "$(ns "$3")"
+	ip_in "$1" link set dev "$2" up
+	ip_in "$3" link set dev "$4" up
+}
+
+# uplink HOST IFNAME [nat=KIND] [family=4|6|46] [metric=N]: a link of HOST to the internet, through a
+# router of its own if nat is anything but `none`. Kinds: see nat. IPv6 is never translated: there,
+# any NAT kind but none and full-cone is a stateful firewall.
+uplink()
+{
+	local host=$1 dev=$2 nat=none family=4 metric n=$((++LAB_NETS)) key=$1/$2 option router=''
+	metric=$((100 + n))
+	for option in "${@:3}"; do
+		case $option in
+		nat=* | family=* | metric=*) local "${option?}" ;;
+		*) lab_die "uplink: what is $option?" ;;
+		esac
+	done
+	if [ "$nat" = none ] || [ "$nat" = open ]; then
+		cable "$host" "$dev" internet "l$n"
+		FAR[$key]="internet l$n"
+		ROUTER[$key]=
+		ADDRESS[$key]=11.$n.0.2 GATEWAY[$key]=11.$n.0.1 PUBLIC[$key]=11.$n.0.2
+		ADDRESS6[$key]=2001:db8:$n::2 GATEWAY6[$key]=2001:db8:$n::1
+	else
+		router=router-$host-$dev
+		namespace "$router"
+		forwarding "$router"
+		cable "$router" wan internet "l$n"
+		cable "$host" "$dev" "$router" lan
+		FAR[$key]="$router lan"
+		ROUTER[$key]=$router
+		case $nat in
+		firewall) ADDRESS[$key]=11.$n.1.2 GATEWAY[$key]=11.$n.1.1 PUBLIC[$key]=11.$n.1.2 ;;
+		*) ADDRESS[$key]=192.168.$n.2 GATEWAY[$key]=192.168.$n.1 PUBLIC[$key]=11.$n.0.2 ;;
+		esac
+		ADDRESS6[$key]=2001:db8:$n:1::2 GATEWAY6[$key]=2001:db8:$n:1::1
+		router_addresses "$key" "$router" "$n" "$family"
+		nat "$router" "$nat" "11.$n.0.2"
+	fi
+	case $family in
+	*4*) ip_in internet addr add "11.$n.0.1/24" dev "l$n" ;;
+	esac
+	case $family in
+	*6*) ip_in internet addr add "2001:db8:$n::1/64" dev "l$n" nodad ;;
+	esac
+	[[ $family == *4* ]] || ADDRESS[$key]='' GATEWAY[$key]=''
+	[[ $family == *6* ]] || ADDRESS6[$key]='' GATEWAY6[$key]=''
+	METRIC[$key]=$metric
+	addresses "$host" "$dev"
+	if [ "$nat" = firewall ] && [[ $family == *4* ]]; then
+		ip_in internet route add "11.$n.1.0/24" via "11.$n.0.2"
+	fi
+	if [ -n "$router" ] && [[ $family == *6* ]]; then
+		ip_in internet -6 route add "2001:db8:$n:1::/64" via "2001:db8:$n::2"
+	fi
+}
+declare -A METRIC=()
+
+# addresses HOST IFNAME: gives the interface its addresses and default routes (again).
+addresses()
+{
+	local key=$1/$2
+	if [ -n "${ADDRESS[$key]}" ]; then
+		ip_in "$1" addr replace "${ADDRESS[$key]}/24" dev "$2"
+		ip_in "$1" route replace default via "${GATEWAY[$key]}" dev "$2" metric "${METRIC[$key]}"
+	fi
+	if [ -n "${ADDRESS6[$key]}" ]; then
+		ip_in "$1" addr replace "${ADDRESS6[$key]}/64" dev "$2" nodad
+		ip_in "$1" -6 route replace default via "${GATEWAY6[$key]}" dev "$2" \
+			metric "${METRIC[$key]}"
+	fi
+}
+
+# router_addresses KEY ROUTER N FAMILY
+router_addresses()
+{
+	if [[ $4 == *4* ]]; then
+		ip_in "$2" addr add "11.$3.0.2/24" dev wan
+		ip_in "$2" addr add "${GATEWAY[$1]}/24" dev lan
+		ip_in "$2" route add default via "11.$3.0.1"
+	fi
+	if [[ $4 == *6* ]]; then
+		ip_in "$2" addr add "2001:db8:$3::2/64" dev wan nodad
+		ip_in "$2" addr add "${GATEWAY6[$1]}/64" dev lan nodad
+		ip_in "$2" -6 route add default via "2001:db8:$3::1"
+	fi
+}
+
+# nat ROUTER KIND WAN-ADDRESS: the router's tables.
+#
+#   kind                  mapping (RFC 4787)        filtering         ports
+#   full-cone             endpoint-independent      none              preserved
+#   address-restricted    endpoint-independent      by address        preserved
+#   port-restricted       endpoint-independent      by address+port   preserved
+#   symmetric             by address and port       by address+port   random
+#   symmetric-address     by address                by address+port   random
+#   sequential            by address and port       by address+port   the last one + 1
+#   firewall              no translation            by address+port   -
+nat()
+{
+	{
+		nat_v6 "$2"
+		if [ "$2" = firewall ]; then
+			nat_firewall
+		else
+			nat_rules "$2" "$3"
+		fi
+	} >"$LAB/$1.nft"
+	run_in "$1" nft -f "$LAB/$1.nft" || lab_die "the rules of $1 ($2)"
+}
+
+nat_firewall()
+{
+	cat <<-'END'
+		table ip firewall {
+			chain forward { type filter hook forward priority filter; policy drop;
+				ct state established,related accept
+				iifname "lan" accept
+			}
+		}
+	END
+}
+
+nat_v6()
+{
+	local policy=drop
+	[ "$1" != full-cone ] || policy=accept
+	cat <<-END
+		table ip6 firewall {
+			chain forward { type filter hook forward priority filter; policy $policy;
+				ct state established,related accept
+				iifname "lan" accept
+			}
+		}
+	END
+}
+
+# The `in` chain is needed by all: without it an early packet from outside makes a connection of the
+# router itself, and the mapping that goes out then gets another port.
+nat_rules()
+{
+	local wan=$2 pre='' post='' learn='' sets=''
+	local cone='map cone { type inet_service : ipv4_addr . inet_service; flags dynamic,timeout; timeout 300s; size 65535; }'
+	local learned='update @cone { udp sport : ct original ip saddr . ct original proto-src }'
+	local dnat="iifname \"wan\" ip daddr $wan meta l4proto udp"
+	post='oifname "wan" masquerade'
+	case $1 in
+	port-restricted) ;;
+	full-cone)
+		sets=$cone
+		pre="$dnat dnat ip to udp dport map @cone"
+		learn=$learned
+		;;
+	address-restricted)
+		sets="$cone
+			set talked { type inet_service . ipv4_addr; flags dynamic,timeout; timeout 300s; size 65535; }"
+		pre="$dnat udp dport . ip saddr @talked dnat ip to udp dport map @cone"
+		learn="$learned update @talked { udp sport . ip daddr }"
+		;;
+	symmetric) post='oifname "wan" masquerade fully-random' ;;
+	symmetric-address)
+		sets='map chosen { type ipv4_addr . inet_service . ipv4_addr : inet_service; flags dynamic,timeout; timeout 300s; size 65535; }'
+		post="oifname \"wan\" meta l4proto udp snat ip to $wan : ip saddr . udp sport . ip daddr map @chosen
+			oifname \"wan\" masquerade fully-random"
+		learn='update @chosen { ct original ip saddr . ct original proto-src . ip daddr : udp sport }'
+		;;
+	sequential)
+		post="oifname \"wan\" meta l4proto udp snat ip to $wan : numgen inc mod 4096 map { $(
+			seq -f %.0f 0 4095 | awk '{ printf "%s%d : %d", (NR > 1 ? ", " : ""), $1, 20000 + $1 }') }
+			oifname \"wan\" masquerade"
+		;;
+	*) lab_die "unknown kind of NAT: $1" ;;
+	esac
+	cat <<-END
+		table ip nat {
+			$sets
+			chain in { type filter hook input priority filter;
+				iifname "wan" ct state new drop
+			}
+			chain pre { type nat hook prerouting priority dstnat;
+				$pre
+			}
+			chain post { type nat hook postrouting priority srcnat;
+				$post
+			}
+			chain learn { type filter hook postrouting priority srcnat + 10;
+				${learn:+oifname \"wan\" meta l4proto udp ct direction original $learn}
+			}
+		}
+	END
+}
+
+# --- what happens to links ------------------------------------------------------------------------
+
+# link_down / link_up HOST IFNAME: the cable is pulled and put back (carrier).
+link_down()
+{
+	local far dev
+	read -r far dev <<<"${FAR[$1/$2]}"
+	ip_in "$far" link set dev "$dev" down
+}
+
+link_up()
+{
+	local host=$1 ifname=$2 far dev
+	read -r far dev <<<"${FAR[$host/$ifname]}"
+	ip_in "$far" link set dev "$dev" up
+	# The far end has lost what hung on its being up.
+	[ -z "${ADDRESS6[$host/$ifname]}" ] ||
+		ip_in "$far" addr replace "${GATEWAY6[$host/$ifname]}/64" dev "$dev" nodad
+}
+
+# link_cut / link_mend HOST IFNAME: the link carries nothing, and nobody is told.
+link_cut() { link_rules "$1" "$2" 'counter name dropped drop' 'counter name dropped drop'; }
+link_mend() { link_rules "$1" "$2" '' ''; }
+
+# link_loss HOST IFNAME PERCENT: drops UDP at random in both directions; PERCENT may be a fraction.
+# Datagrams are then cut apart before they enter the link, so that each has its own luck.
+link_loss()
+{
+	local far dev per_mille rule
+	read -r far dev <<<"${FAR[$1/$2]}"
+	per_mille=$(awk -v p="$3" 'BEGIN { printf "%d", p * 10 }')
+	rule="meta l4proto udp numgen random mod 1000 < $per_mille"
+	ip_in "$1" link set dev "$2" gso_max_segs 1
+	ip_in "$far" link set dev "$dev" gso_max_segs 1
+	link_rules "$1" "$2" "$rule update @up { ip daddr counter } counter name dropped drop" \
+		"$rule update @down { ip saddr counter } counter name dropped drop"
+}
+
+# link_rules HOST IFNAME UP DOWN: rules at the far end, for what comes from HOST and what goes to it.
+# Counts what is dropped in all, and for each remote address.
+link_rules()
+{
+	local far dev
+	read -r far dev <<<"${FAR[$1/$2]}"
+	run_in "$far" nft -f - <<-END || lab_die "link_rules $*"
+		table netdev link-$dev {
+			counter dropped {}
+			set up { type ipv4_addr; flags dynamic; size 1024; counter; }
+			set down { type ipv4_addr; flags dynamic; size 1024; counter; }
+			chain up { type filter hook ingress device "$dev" priority 0; }
+			chain down { type filter hook egress device "$dev" priority 0; }
+		}
+		flush chain netdev link-$dev up
+		flush chain netdev link-$dev down
+		table netdev link-$dev {
+			chain up {
+				ether type arp accept
+				icmpv6 type { nd-neighbor-solicit, nd-neighbor-advert } accept
+				$3
+			}
+			chain down {
+				ether type arp accept
+				icmpv6 type { nd-neighbor-solicit, nd-neighbor-advert } accept
+				$4
+			}
+		}
+	END
+}
+
+# link_dropped HOST IFNAME [up|down REMOTE-ADDRESS]: packets dropped so far, in all or of one
+# direction and remote address.
+link_dropped()
+{
+	local far dev
+	read -r far dev <<<"${FAR[$1/$2]}"
+	if [ $# = 2 ]; then
+		run_in "$far" nft -j list counters table netdev "link-$dev" 2>/dev/null |
+			jq -s '[.[].nftables[].counter.packets // empty] | add // 0'
+	else
+		run_in "$far" nft -j list set netdev "link-$dev" "$3" 2>/dev/null | jq -s --arg a "$4" \
+			'[.[].nftables[].set.elem[]?.elem | select(.val == $a) | .counter.packets] | add // 0'
+	fi
+}
+
+# has_carrier HOST IFNAME
+has_carrier() { ip -n "$(ns "$1")" link show dev "$2" | grep -q LOWER_UP; }
+
+# link_carried HOST IFNAME: packets that came out of HOST on this link so far, seen from outside.
+link_carried()
+{
+	local far dev
+	read -r far dev <<<"${FAR[$1/$2]}"
+	ip -n "$(ns "$far")" -j -s link show dev "$dev" | jq '.[0].stats64.rx.packets'
+}
+
+# --- warp -----------------------------------------------------------------------------------------
+
+warp() { "$WARP_BUILD/warp" "$@"; }
+
+# private_key HOST, public_key HOST: made when first asked for.
+private_key()
+{
+	if [ ! -s "$LAB/$1.key" ]; then
+		(umask 077 && warp genkey >"$LAB/$1.key") || lab_die "warp genkey"
+	fi
+	echo "$LAB/$1.key"
+}
+public_key() { warp pubkey <"$(private_key "$1")"; }
+
+# start_map [NAME]: warp-map on a public host of its own, IPv4 and IPv6. All later `conf`s use it.
+start_map()
+{
+	local name=${1:-map}
+	if [ ! -e "$LAB/$name.yaml" ]; then
+		host "$name"
+		uplink "$name" eth0 family=46
+		cat >"$LAB/$name.yaml" <<-END
+			private_key_file: $(private_key "$name")
+			listen: ["${ADDRESS[$name/eth0]}:13116", "[${ADDRESS6[$name/eth0]}]:13116"]
+		END
+		LAB_MAP_KEY=$(public_key "$name")
+		LAB_MAP="${ADDRESS[$name/eth0]}:13116"
+		LAB_MAP6="[${ADDRESS6[$name/eth0]}]:13116"
+	fi
+	spawn "$name" "$name" "$WARP_BUILD/warp-map" -c "$LAB/$name.yaml"
+	wait_until "listens $name udp 13116" 5 || lab_die "warp-map does not listen"
+}
+LAB_MAP6=
+
+# far_gate PEER [LINE...]: one entry of `far_gate:`.
+far_gate()
+{
+	printf '  - name: %s\n    public_key: %s\n' "$1" "$(public_key "$1")"
+	[ $# = 1 ] || printf '    %s\n' "${@:2}"
+}
+
+# conf HOST <rest-of-the-configuration: writes $LAB/HOST.yaml.
+# MAP=4|6|46|none chooses the addresses of the map; INTERFACES has more lines of that section.
+conf()
+{
+	local address
+	{
+		printf 'private_key_file: %s\ncontrol_socket: %s\n' "$(private_key "$1")" "$LAB/$1.sock"
+		printf 'interfaces:\n  exclusion_patterns: ["docker.*", "veth.*", "wg.*"]\n'
+		[ -z "${INTERFACES:-}" ] || printf '  %s\n' "$INTERFACES"
+		if [ -n "$LAB_MAP" ] && [ "${MAP:-4}" != none ]; then
+			address=$LAB_MAP
+			[ "${MAP:-4}" != 6 ] || address=$LAB_MAP6
+			printf 'warp_map:\n  - address: "%s"\n    public_key: %s\n' "$address" "$LAB_MAP_KEY"
+		fi
+		cat
+	} >"$LAB/$1.yaml"
+}
+
+# launch_warpd HOST: starts it; start_warpd HOST: and waits until it answers.
+launch_warpd() { spawn "$1" "$1" "$WARP_BUILD/warpd" -c "$LAB/$1.yaml"; }
+start_warpd()
+{
+	local host
+	for host in "$@"; do launch_warpd "$host"; done
+	for host in "$@"; do
+		wait_until "status $host .uptime || ! running $host" 5
+		running "$host" || lab_die "warpd of $host has ended"
+		status "$host" .uptime >/dev/null || lab_die "warpd of $host does not answer"
+	done
+}
+
+# status HOST [FILTER [JQ-ARGUMENTS]]: `warp status --json`, through jq.
+status()
+{
+	warp -s "$LAB/$1.sock" status --json 2>/dev/null | jq -r "${@:3}" "${2:-.}"
+}
+# status_is HOST FILTER: jq's result is true.
+status_is() { status "$1" "$2" -e; }
+
+# connected HOST PEER [PATHS]: at least that many paths are live.
+connected() { [ "$(live_paths "$1" "$2")" -ge "${3:-1}" ]; }
+live_paths()
+{
+	status "$1" '[.peers[] | select(.name == $p) | .paths[] | select(.state == "live")] | length' \
+		--arg p "$2"
+}
+
+# paths HOST: one line for each path, for people.
+paths()
+{
+	status "$1" '.peers[] | .name as $p | .paths[] | [$p, .interface, .remote, .origin, .state,
+		"tx \(.tx_sent)", "rx \(.rx_first)+\(.rx_duplicate)", "lost \(.rx_lost)"] | join("  ")'
+}
+
+# numbers ARGS...: build/netns/numbers in HOST; see its --help.
+numbers() { run_in "$1" "$WARP_BUILD/netns/numbers" "${@:2}"; }
+# last_json NAME FILTER: of what the spawned NAME printed last.
+last_json() { tail -n 1 "$LAB/$1.log" | jq -r "$2"; }
