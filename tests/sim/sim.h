@@ -1,0 +1,354 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * sim.h - a seeded simulator, in virtual time, of hosts, links and NATs around the real core.
+ *
+ * A host holds an engine (a node) or a map server. Its interfaces hang on a *realm*: the inside of
+ * a NAT, or the internet (NULL). Each interface has two links, out and in, that delay, lose and
+ * damage; between realms stand NATs. Engines are driven exactly as the edges do it: one call in,
+ * then everything that waits is drained, then one timer is armed.
+ *
+ *   engine -> drain -> link out -> route: realm by realm, through NATs -> link in -> engine
+ *
+ * Nothing reads a clock or a random source but the seed: SIM_SEED=N repeats a run, SIM_TRACE=1
+ * tells what happens. At every step invariants are checked (see sim_fail() in *.c): no payload
+ * arrives twice or damaged, nothing leaves on an interface that is gone, no timer spins, and at
+ * the end all buffers and all memory are back.
+ *
+ * The structs are open, tests look into them; they change them by the functions only, but for
+ * the link and NAT parameters, which may be set at any time.
+ */
+#ifndef SIM_H
+#define SIM_H
+
+#include "warp/engine.h"
+#include "warp/mapserver.h"
+#include "warp/view.h"
+#include "warp/wire.h"
+
+#define SIM_IFACES 16u
+#define SIM_HOSTS 128u
+#define SIM_PEERS 128u
+#define SIM_NATS 32u
+#define SIM_TUNNELS 8u
+#define SIM_MAPS 4u
+#define SIM_POOL 2048u
+#define SIM_EPOCH (1000 * NS_PER_S) /* virtual time at the start */
+
+/* Reports with the seed and the virtual time, and fails the cmocka test. */
+#define sim_check(sim, condition)                                                                  \
+	do {                                                                                       \
+		if (!(condition))                                                                  \
+			sim_fail((sim), "%s:%d: %s", __FILE__, __LINE__, #condition);              \
+	} while (0)
+/* The same for a comparison of numbers, which are told. */
+#define sim_compare(sim, a, op, b)                                                                 \
+	do {                                                                                       \
+		const i64 left_ = (i64)(a), right_ = (i64)(b);                                     \
+		if (!(left_ op right_))                                                            \
+			sim_fail((sim), "%s:%d: %s %s %s: %lld, %lld", __FILE__, __LINE__, #a,     \
+				 #op, #b, (long long)left_, (long long)right_);                    \
+	} while (0)
+
+struct sim;
+struct sim_host;
+struct sim_nat;
+
+/* --- randomness --------------------------------------------------------------------------- */
+
+struct sim_rng {
+	u64 s[4];
+};
+
+void sim_rng_seed(struct sim_rng *r, u64 seed);
+u64 sim_rng_next(struct sim_rng *r);
+/* 0..below-1 */
+u64 sim_rng_below(struct sim_rng *r, u64 below);
+bool sim_rng_chance(struct sim_rng *r, double probability);
+void sim_rng_fill(void *rng, void *out, size_t size); /* shape of random_source.fill */
+
+/* --- links -------------------------------------------------------------------------------- */
+
+/* One direction. All zero is a perfect link. */
+struct sim_link {
+	u64 delay, jitter;  /* ns; jitter is uniform and keeps the order */
+	double loss;        /* of each datagram, independent */
+	double burst_enter; /* probability that a run of losses begins; */
+	double burst_leave; /* and that it ends, each by datagram */
+	double duplicate, corrupt;
+	double reorder; /* probability of reorder_delay on top, out of order */
+	u64 reorder_delay;
+	u64 rate;  /* bytes a second with headers, 0: unlimited */
+	u32 queue; /* bytes that may wait for a rate; 0: 64 KiB */
+	u32 mtu;   /* IP packets above it vanish, 0: none */
+	bool down; /* a black hole */
+	/* state and counts */
+	bool in_burst;
+	u64 free_at, last_at;
+	u64 carried, lost, bytes;
+};
+
+/* Datagram on its way. */
+struct sim_packet {
+	struct endpoint source, destination;
+	u32 size;
+	u32 hops;
+	u8 data[];
+};
+
+struct sim_iface {
+	struct sim_host *host;
+	char name[IFNAME_SIZE];
+	struct endpoint local;
+	struct sim_nat *realm; /* NULL: the internet */
+	u32 mtu;               /* the local one: larger packets get EMSGSIZE */
+	struct sim_link out, in;
+	bool wanted;  /* exists; the engine has it while the host runs */
+	bool present; /* the engine has it, as: */
+	u8 id;
+	bool blocked;   /* the kernel says EAGAIN: the outbox stays */
+	int send_error; /* what the kernel says to each datagram, 0: takes it */
+};
+
+/* --- NATs --------------------------------------------------------------------------------- */
+
+/* RFC 4787: endpoint-independent, address-dependent, address-and-port-dependent. */
+enum sim_dependence { SIM_EI, SIM_AD, SIM_APD };
+enum sim_allocation { SIM_PRESERVE, SIM_RANDOM, SIM_SEQUENTIAL };
+
+#define SIM_MAPPINGS 2048u
+#define SIM_PERMITS 64u
+
+struct sim_mapping {
+	struct endpoint inside;
+	struct endpoint outside;             /* on the NAT */
+	struct endpoint towards;             /* as far as the mapping depends on it */
+	struct endpoint permit[SIM_PERMITS]; /* destinations sent to, a ring */
+	u32 permits;
+	u64 used; /* last outbound */
+};
+
+struct sim_nat {
+	struct sim *sim;
+	struct sim_nat *outer; /* realm of the outer side; NULL: the internet */
+	struct address address;
+	enum sim_dependence mapping, filtering;
+	enum sim_allocation allocation;
+	u64 lifetime; /* ns */
+	bool hairpin;
+	bool firewall; /* translates nothing, filters only; realm addresses are public */
+	bool down;
+	u16 next_port;
+	u32 count;
+	struct sim_mapping *map; /* SIM_MAPPINGS */
+};
+
+/* --- hosts -------------------------------------------------------------------------------- */
+
+struct sim_peer {
+	struct sim_host *host;
+	u8 preshared_key[KEY_SIZE];
+	struct endpoint endpoint[MAX_PEER_ENDPOINTS];
+	size_t endpoint_count;
+	struct prefix allowed[4];
+	size_t allowed_count;
+};
+
+struct sim_host {
+	struct sim *sim;
+	u32 index;
+	char name[16];
+	bool is_map, running;
+	struct identity identity;
+	struct sim_rng rng;
+	u8 ciphers;
+	u64 scan_interval, keepalive_interval, client_expiry, handshake_rate;
+	struct engine *engine;
+	struct mapserver *map;
+	struct pool *pool;
+	struct allocator allocator;
+	u64 allocated; /* bytes */
+	struct sim_iface iface[SIM_IFACES];
+	u32 iface_count;
+	struct sim_peer peer[SIM_PEERS];
+	u32 peer_count;
+	struct sim_host *maps[SIM_MAPS];
+	u32 map_count;
+	struct tunnel_options tunnel[SIM_TUNNELS];
+	u16 tunnel_peer[SIM_TUNNELS];
+	u32 tunnel_count;
+	/* timers */
+	u64 timer_at, expired_at, expired_second;
+	u32 expired_again, expired_in_second;
+	/* what was seen */
+	u64 notices[NOTICE_KINDS];
+	u64 first_connected_at, connected_at; /* NOTICE_PEER_CONNECTED, first and last */
+	u64 sent, received;                   /* datagrams */
+	/* Called for every payload that is not of a flow. */
+	void (*deliver)(struct sim_host *h, const struct delivery *d);
+};
+
+/* --- applications ------------------------------------------------------------------------- */
+
+#define SIM_FLOW_MIN 24u /* bytes of header in a payload */
+
+/* What one host has received of a flow. */
+struct sim_sink {
+	struct sim_sink *next;
+	struct sim_host *host;
+	u8 *seen;
+	u64 received, out_of_order, highest;
+	u64 first_at, last_at;
+	u64 longest_gap, gap_at; /* between two arrivals; when it ended */
+	u64 latency_max, latency_sum;
+};
+
+struct sim_flow {
+	struct sim *sim;
+	struct sim_flow *next;
+	u32 id;
+	struct sim_host *from;
+	u16 tunnel;
+	u64 interval, count;
+	u32 size;
+	u8 header[40]; /* an IP header for routed tunnels */
+	u32 header_size;
+	bool stopped;
+	u64 offered, accepted; /* accepted: engine_send() said DROP_NONE */
+	u64 refused[DROP_REASONS];
+	struct sim_sink *sinks;
+};
+
+/* --- the whole ---------------------------------------------------------------------------- */
+
+struct sim_event;
+
+struct sim {
+	char name[64];
+	u64 seed, now, order;
+	bool trace;
+	struct sim_rng rng;
+	struct sim_event *heap;
+	size_t events, heap_size;
+	struct sim_host *host[SIM_HOSTS];
+	u32 hosts;
+	struct sim_nat *nat[SIM_NATS];
+	u32 nats;
+	struct sim_flow *flows;
+	u32 flow_ids;
+	u16 next_port;
+	/* Sees each datagram that a host sends, before the link. */
+	void (*tap)(struct sim_iface *from, const struct sim_packet *p, void *ctx);
+	void *tap_ctx;
+	u64 steps, unroutable;
+};
+
+struct sim *sim_create(const char *name);
+/* Ends all hosts and checks that everything was given back. */
+void sim_destroy(struct sim *sim);
+_Noreturn void sim_fail(struct sim *sim, const char *format, ...)
+	__attribute__((format(printf, 2, 3)));
+void sim_trace(struct sim *sim, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* Lets so many nanoseconds pass. */
+void sim_run(struct sim *sim, u64 duration);
+/* Until done says true, at most duration; returns what it said last. */
+bool sim_run_until(struct sim *sim, u64 duration, bool (*done)(void *ctx), void *ctx);
+/* Calls back after so many nanoseconds. */
+void sim_at(struct sim *sim, u64 after, void (*call)(struct sim *sim, void *ctx), void *ctx);
+
+struct sim_host *sim_node(struct sim *sim, const char *name);
+struct sim_host *sim_map(struct sim *sim, const char *name);
+struct endpoint sim_endpoint(const char *address, u16 port);
+/* The host gets an interface (and the engine, when it runs). */
+struct sim_iface *sim_iface(struct sim_host *h, const char *name, const char *address,
+			    struct sim_nat *realm);
+/* Both directions. */
+void sim_iface_link(struct sim_iface *i, const struct sim_link *parameters);
+/* As the kernel tells: the interface is gone, has come (with a new socket), has a new address. */
+void sim_iface_remove(struct sim_iface *i);
+void sim_iface_add(struct sim_iface *i);
+void sim_iface_readdress(struct sim_iface *i, const char *address);
+
+/* h will know other, with no endpoints; before sim_start(). */
+struct sim_peer *sim_peer(struct sim_host *h, struct sim_host *other);
+/* Each knows the other; with static endpoints of all interfaces if told. */
+void sim_befriend(struct sim_host *a, struct sim_host *b, bool endpoints);
+void sim_use_map(struct sim_host *h, struct sim_host *map);
+/* A tunnel to all peers, or as the options say. Returns its index. */
+u16 sim_tunnel(struct sim_host *h, const struct tunnel_options *options);
+u16 sim_tunnel_named(struct sim_host *h, const char *name);
+
+void sim_start(struct sim_host *h);
+void sim_start_all(struct sim *sim);
+/* The process is gone, without a word; what is on the wire goes on. */
+void sim_kill(struct sim_host *h);
+/* SIGTERM: says Close, sends what waits, then ends. */
+void sim_terminate(struct sim_host *h);
+/* After a direct call of an engine_*() function: drains and arms the timer. */
+void sim_poke(struct sim_host *h);
+
+/* Sends one payload; what engine_send() says. */
+enum drop_reason sim_send(struct sim_host *h, u16 tunnel, const void *data, u32 size);
+/* A flow of count payloads (0: until stopped) that begins now. size >= SIM_FLOW_MIN. */
+struct sim_flow *sim_flow(struct sim_host *from, u16 tunnel, u64 interval, u32 size, u64 count);
+/* As IP packets between these addresses, for a routed tunnel. */
+struct sim_flow *sim_flow_ip(struct sim_host *from, u16 tunnel, u64 interval, u32 size, u64 count,
+			     const char *source, const char *destination);
+/* What to has received; an empty sink if nothing. */
+const struct sim_sink *sim_sink(const struct sim_flow *f, const struct sim_host *to);
+u64 sim_received(const struct sim_flow *f, const struct sim_host *to);
+/* Forgets the longest gap so far, and measures from now. */
+void sim_flow_mark(struct sim_flow *f);
+
+struct sim_nat *sim_nat(struct sim *sim, const char *address, enum sim_dependence mapping,
+			enum sim_dependence filtering, enum sim_allocation allocation,
+			struct sim_nat *outer);
+/* Forgets all mappings: a reboot. */
+void sim_nat_flush(struct sim_nat *n);
+
+/* A datagram appears on the internet, with whatever source. */
+void sim_inject(struct sim *sim, const struct endpoint *source, const struct endpoint *destination,
+		const void *data, u32 size);
+/* A datagram arrives at i, now, without any link or NAT. */
+void sim_hit(struct sim_iface *i, const struct endpoint *source, const void *data, u32 size);
+
+bool sim_connected(const struct sim_host *h, u16 peer);
+u32 sim_paths_in_state(const struct sim_host *h, u16 peer, enum path_state state);
+/* The first path of peer over i to remote (NULL: any); false: none. */
+bool sim_find_path(const struct sim_host *h, u16 peer, const struct sim_iface *i,
+		   const struct endpoint *remote, struct path_view *ret);
+
+/* --- between the files of the simulator ---------------------------------------------------- */
+
+enum sim_event_kind { SIM_CALL, SIM_AT_REALM, SIM_AT_IFACE, SIM_TIMER, SIM_FLOW };
+
+struct sim_event {
+	u64 at, order;
+	enum sim_event_kind kind;
+	void *subject; /* iface, host, flow or the context of a call */
+	union {
+		struct sim_packet *packet;
+		void (*call)(struct sim *sim, void *ctx);
+	};
+};
+
+void sim_push(struct sim *sim, u64 at, const struct sim_event *event);
+/* When the datagrams (0 to 2) come out of the link; takes it through loss and damage. */
+u32 sim_link_pass(struct sim *sim, struct sim_link *l, struct sim_packet *p, u64 ret_at[2]);
+/* p has come from i through its link, or i is NULL: from the internet. Takes over p. */
+void sim_route(struct sim *sim, struct sim_iface *i, struct sim_packet *p);
+bool sim_nat_outbound(struct sim_nat *n, struct endpoint *source,
+		      const struct endpoint *destination);
+bool sim_nat_inbound(struct sim_nat *n, const struct endpoint *source,
+		     struct endpoint *destination);
+void sim_transmit(struct sim_iface *i, const struct endpoint *destination, const u8 *data,
+		  u32 size);
+/* Tells the engine of h, which has just started, everything. */
+void sim_configure(struct sim_host *h);
+void sim_host_timer(struct sim_host *h);
+void sim_host_receive(struct sim_iface *i, const struct endpoint *source, const u8 *data, u32 size);
+void sim_flow_tick(struct sim_flow *f);
+void sim_app_deliver(struct sim_host *h, const struct delivery *d);
+void sim_flows_free(struct sim *sim);
+
+#endif
