@@ -529,7 +529,7 @@ link_loss()
 }
 
 # link_rules HOST IFNAME UP DOWN: rules at the far end, for what comes from HOST and what goes to it.
-# Counts what is dropped in all, and for each remote address.
+# Counts what is dropped, in all and for each remote address, and UDP for each source address.
 link_rules()
 {
 	local far dev
@@ -537,6 +537,7 @@ link_rules()
 	run_in "$far" nft -f - <<-END || lab_die "link_rules $*"
 		table netdev link-$dev {
 			counter dropped {}
+			set from { type ipv4_addr; flags dynamic; size 1024; counter; }
 			set up { type ipv4_addr; flags dynamic; size 1024; counter; }
 			set down { type ipv4_addr; flags dynamic; size 1024; counter; }
 			chain up { type filter hook ingress device "$dev" priority 0; }
@@ -548,6 +549,7 @@ link_rules()
 			chain up {
 				ether type arp accept
 				icmpv6 type { nd-neighbor-solicit, nd-neighbor-advert } accept
+				meta l4proto udp update @from { ip saddr counter }
 				$3
 			}
 			chain down {
@@ -569,20 +571,28 @@ link_dropped()
 		run_in "$far" nft -j list counters table netdev "link-$dev" 2>/dev/null |
 			jq -s '[.[].nftables[].counter.packets // empty] | add // 0'
 	else
-		run_in "$far" nft -j list set netdev "link-$dev" "$3" 2>/dev/null | jq -s --arg a "$4" \
-			'[.[].nftables[].set.elem[]?.elem | select(.val == $a) | .counter.packets] | add // 0'
+		link_set "$far" "$dev" "$3" "$4"
 	fi
+}
+
+# link_set NAMESPACE DEVICE SET [ADDRESS]
+link_set()
+{
+	run_in "$1" nft -j list set netdev "link-$2" "$3" 2>/dev/null | jq -s --arg a "${4:-}" \
+		'[.[].nftables[].set.elem[]?.elem | select($a == "" or .val == $a) | .counter.packets] | add // 0'
 }
 
 # has_carrier HOST IFNAME
 has_carrier() { ip -n "$(ns "$1")" link show dev "$2" | grep -q LOWER_UP; }
 
-# link_carried HOST IFNAME: packets that came out of HOST on this link so far, seen from outside.
-link_carried()
+# link_udp HOST IFNAME [ADDRESS]: UDP packets (from ADDRESS) that came out of HOST on this link since
+# link_watch or another link_* function was first called for it, seen from outside.
+link_watch() { link_mend "$1" "$2"; }
+link_udp()
 {
 	local far dev
 	read -r far dev <<<"${FAR[$1/$2]}"
-	ip -n "$(ns "$far")" -j -s link show dev "$dev" | jq '.[0].stats64.rx.packets'
+	link_set "$far" "$dev" from "${3:-}"
 }
 
 # --- warp -----------------------------------------------------------------------------------------

@@ -17,7 +17,7 @@
  * any; after IDLE-MS (3000) without any; after WAIT-MS (10000) without a first one. It
  * prints one line of JSON: received (all), unique, lost, duplicated, reordered, corrupt, first, last,
  * bytes, longest_gap_ms (between two arrivals) with gap_after (the number before it), longest_run_lost
- * (consecutive numbers), and delay_us of p50, p99, max. -m writes the missing numbers to FILE.
+ * (consecutive numbers), first_at_us (wall clock), and delay_us of p50, p99, max. -m writes the missing numbers to FILE.
  * The sender prints {"sent", "errors", "blocked_ms"}, and with -a `at NUMBER` when it is there.
  * Exit status: 0; 2 for bad arguments or a target that cannot be reached.
  */
@@ -54,13 +54,13 @@ struct options {
 
 static u8 packet[SIZE_MAX_PAYLOAD];
 
-static void die(const char *what)
+static _Noreturn void die(const char *what)
 {
 	fprintf(stderr, "numbers: %s: %s\n", what, strerror(errno));
 	exit(2);
 }
 
-static void usage(void)
+static _Noreturn void usage(void)
 {
 	fprintf(stderr, "usage: numbers send|receive TARGET -n COUNT [-r PER-SECOND] [-s SIZE] "
 			"[-f FIRST] [-a NUMBER] [-i IDLE-MS] [-w WAIT-MS] [-m FILE] [-l]\n");
@@ -75,35 +75,56 @@ static u64 now_ns(void)
 	return (u64)t.tv_sec * NS_PER_S + (u64)t.tv_nsec;
 }
 
+static u64 wall_us(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_REALTIME, &t);
+	return (u64)t.tv_sec * 1000000 + (u64)t.tv_nsec / 1000;
+}
+
 static u8 pattern(u32 number, size_t at)
 {
 	return (u8)(number * 31 + at);
 }
 
+static u32 number(const char *text)
+{
+	char *end;
+	unsigned long v = strtoul(text, &end, 10);
+
+	if (!*text || *end || v > UINT32_MAX)
+		usage();
+	return (u32)v;
+}
+
 /* --- sockets ------------------------------------------------------------------------------ */
 
+/* "127.1.0.1:9000" or "[::1]:9000" */
 static socklen_t parse_udp(const char *text, struct sockaddr_storage *ret)
 {
-	char host[64] = "";
-	unsigned port = 0;
 	struct sockaddr_in6 *in6 = (struct sockaddr_in6 *)ret;
 	struct sockaddr_in *in = (struct sockaddr_in *)ret;
+	const char *colon = strrchr(text, ':');
+	char host[64] = "";
 
+	if (!colon || colon - text >= (ptrdiff_t)sizeof(host))
+		usage();
 	memset(ret, 0, sizeof(*ret));
-	if (sscanf(text, "[%63[^]]]:%u", host, &port) == 2 &&
-	    inet_pton(AF_INET6, host, &in6->sin6_addr)) {
+	if (text[0] == '[' && colon[-1] == ']') {
+		memcpy(host, text + 1, (size_t)(colon - text - 2));
 		in6->sin6_family = AF_INET6;
-		in6->sin6_port = htons((u16)port);
+		in6->sin6_port = htons((u16)number(colon + 1));
+		if (!inet_pton(AF_INET6, host, &in6->sin6_addr))
+			usage();
 		return sizeof(*in6);
 	}
-	if (sscanf(text, "%63[^:]:%u", host, &port) == 2 &&
-	    inet_pton(AF_INET, host, &in->sin_addr)) {
-		in->sin_family = AF_INET;
-		in->sin_port = htons((u16)port);
-		return sizeof(*in);
-	}
-	usage();
-	return 0;
+	memcpy(host, text, (size_t)(colon - text));
+	in->sin_family = AF_INET;
+	in->sin_port = htons((u16)number(colon + 1));
+	if (!inet_pton(AF_INET, host, &in->sin_addr))
+		usage();
+	return sizeof(*in);
 }
 
 static void say_hello(int fd)
@@ -163,7 +184,6 @@ static int open_target(const struct options *o)
 	if (!strncmp(o->target, "dgram:", 6))
 		return open_unix(o, SOCK_DGRAM, o->target + 6);
 	usage();
-	return -1;
 }
 
 static void forget_name(int fd)
@@ -220,7 +240,7 @@ struct tally {
 	u8 *seen;
 	u32 *delay_us;
 	u64 received, bytes, corrupt, duplicated, reordered, gap;
-	u64 last_at;
+	u64 last_at, first_at_us;
 	u32 unique, first, last, highest, gap_after;
 };
 
@@ -257,8 +277,10 @@ static void take(struct tally *t, const struct options *o, size_t size)
 	t->last_at = now;
 	if (t->unique && h.number < t->highest)
 		t->reordered++;
-	if (!t->unique)
+	if (!t->unique) {
 		t->first = h.number;
+		t->first_at_us = wall_us();
+	}
 	if (h.number > t->highest)
 		t->highest = h.number;
 	t->last = h.number;
@@ -302,11 +324,11 @@ static void report(struct tally *t, const struct options *o)
 	printf("{\"received\": %" PRIu64 ", \"unique\": %u, \"lost\": %u, \"duplicated\": %" PRIu64
 	       ", \"reordered\": %" PRIu64 ", \"corrupt\": %" PRIu64
 	       ", \"first\": %u, \"last\": %u, \"bytes\": %" PRIu64
-	       ", \"longest_gap_ms\": %.2f, \"gap_after\": %u, \"longest_run_lost\": %u"
+	       ", \"longest_gap_ms\": %.2f, \"gap_after\": %u, \"longest_run_lost\": %u, \"first_at_us\": %" PRIu64
 	       ", \"delay_us\": {\"p50\": %u, \"p99\": %u, \"max\": %u}}\n",
 	       t->received, n, o->count - o->first - n, t->duplicated, t->reordered, t->corrupt,
 	       t->first, t->last, t->bytes, (double)t->gap / 1e6, t->gap_after, missing(t, o),
-	       n ? t->delay_us[n / 2] : 0, n ? t->delay_us[(u64)n * 99 / 100] : 0,
+	       t->first_at_us, n ? t->delay_us[n / 2] : 0, n ? t->delay_us[(u64)n * 99 / 100] : 0,
 	       n ? t->delay_us[n - 1] : 0);
 }
 
@@ -334,16 +356,6 @@ static int run_receiver(const struct options *o, int fd)
 	free(t.seen);
 	free(t.delay_us);
 	return 0;
-}
-
-static u32 number(const char *text)
-{
-	char *end;
-	unsigned long v = strtoul(text, &end, 10);
-
-	if (!*text || *end || v > UINT32_MAX)
-		usage();
-	return (u32)v;
 }
 
 static void parse(struct options *o, int argc, char **argv)
