@@ -68,14 +68,15 @@ struct conf_gate {
 	/* GATE_UNIX */
 	char path[108];
 	enum unix_kind type;
-	u32 mode; /* 0600 */
+	u32 mode;              /* 0600 */
 	char group[CONF_TEXT]; /* "": unchanged */
 };
 
 struct conf_tunnel {
 	char name[NAME_SIZE];
 	u16 id;
-	u16 *peers; /* indices into peers[] */
+	u16 *peers;        /* indices into peers[] */
+	char **peer_names; /* the same, as written */
 	size_t peer_count; /* 0: all */
 	struct conf_gate gate;
 	u32 mtu;           /* transport.mtu, 0: what fits */
@@ -93,6 +94,8 @@ struct conf {
 	size_t peer_count;
 	struct conf_tunnel *tunnels;
 	size_t tunnel_count;
+	char **warnings; /* what is allowed, but is hardly meant; for the log, one line each */
+	size_t warning_count;
 };
 
 struct conf_map_server {
@@ -109,13 +112,24 @@ struct conf_error {
 	char text[1024]; /* "file:line:column: what is wrong", one line */
 };
 
-/* 0 and *ret; or -EINVAL (what the file says), -errno of opening it, with ret_error filled. */
+/* 0 and *ret; or -EINVAL (what the file says), -errno of opening it, with ret_error filled. Keys in
+ * files of their own are read as well; relative names are relative to the configuration's folder.
+ * crypto_init() must have run. */
 int conf_load(const char *path, struct conf **ret, struct conf_error *ret_error);
+/* The same from memory; name stands for the file in messages. */
+int conf_parse(const char *name, const void *data, size_t size, struct conf **ret,
+	       struct conf_error *ret_error);
+/* Wipes the keys. NULL is allowed. */
 void conf_free(struct conf *c);
+
 int conf_load_map_server(const char *path, struct conf_map_server **ret,
 			 struct conf_error *ret_error);
+int conf_parse_map_server(const char *name, const void *data, size_t size,
+			  struct conf_map_server **ret, struct conf_error *ret_error);
 void conf_map_server_free(struct conf_map_server *c);
-/* The commented configurations that `warp example` and `warp example --map` print. */
+
+/* The commented configurations that `warp example` and `warp example --map` print, once {private},
+ * {public}, {map} and {peer} are replaced by keys. */
 extern const char conf_example[];
 extern const char conf_example_map[];
 

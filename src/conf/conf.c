@@ -1,0 +1,364 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * conf.c - what warpd's configuration may say: the tables. warp.yaml(5) tells the same in prose.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "check.h"
+#include "load.h"
+#include "scalar.h"
+
+#define SECRET_KEYS(type, member, name_)                                                           \
+	{ .name = name_, .offset = offsetof(type, member), .parse = parse_secret },                \
+	{                                                                                          \
+		.name = name_ "_file", .offset = offsetof(type, member),                           \
+		.parse = parse_secret_file                                                         \
+	}
+#define KEYS(table, finish_)                                                                       \
+	{                                                                                          \
+		.keys = (table), .count = ARRAY_SIZE(table), .finish = (finish_)                   \
+	}
+
+/* --- interfaces --------------------------------------------------------------------------- */
+
+#define AT(member) offsetof(struct conf_interfaces, member)
+static const struct schema_key interface_keys[] = {
+	{ .name = "interface_scan_interval",
+	  .offset = AT(scan_interval),
+	  .parse = parse_duration,
+	  .min = 100 * NS_PER_MS,
+	  .max = 3600 * NS_PER_S,
+	  .fallback = "10s" },
+	{ .name = "holepunch_keep_alive_interval",
+	  .offset = AT(keepalive_interval),
+	  .parse = parse_duration,
+	  .min = 100 * NS_PER_MS,
+	  .max = 600 * NS_PER_S,
+	  .fallback = "5s" },
+	{ .name = "inclusion_patterns",
+	  .shape = SHAPE_LIST,
+	  .offset = AT(inclusion_patterns),
+	  .count_offset = AT(inclusion_count),
+	  .size = sizeof(char *),
+	  .most = 64,
+	  .parse = parse_pattern,
+	  .fallback = ".*" },
+	{ .name = "exclusion_patterns",
+	  .shape = SHAPE_LIST,
+	  .offset = AT(exclusion_patterns),
+	  .count_offset = AT(exclusion_count),
+	  .size = sizeof(char *),
+	  .most = 64,
+	  .parse = parse_pattern,
+	  .fallback = "docker.* veth.* wg.*",
+	  .may_be_empty = true },
+	{ .name = "bind_to_device",
+	  .offset = AT(bind_to_device),
+	  .parse = parse_bool,
+	  .fallback = "true" },
+	{ .name = "listen_port",
+	  .offset = AT(listen_port),
+	  .parse = parse_u16,
+	  .max = 65535,
+	  .fallback = "0" },
+	{ .name = "max_consecutive_failures",
+	  .offset = AT(max_consecutive_failures),
+	  .parse = parse_u32,
+	  .min = 1,
+	  .max = 1000000,
+	  .fallback = "10" },
+};
+#undef AT
+static const struct schema interfaces = KEYS(interface_keys, NULL);
+
+/* --- warp_map, far_gate ------------------------------------------------------------------- */
+
+#define AT(member) offsetof(struct conf_map, member)
+static const struct schema_key map_keys[] = {
+	{ .name = "address", .offset = AT(address), .parse = parse_map_host, .required = true },
+	{ .name = "public_key",
+	  .offset = AT(public_key),
+	  .parse = parse_public_key,
+	  .required = true },
+};
+#undef AT
+static const struct schema map = KEYS(map_keys, NULL);
+
+#define AT(member) offsetof(struct conf_peer, member)
+static const struct schema_key peer_keys[] = {
+	{ .name = "name",
+	  .offset = AT(name),
+	  .parse = parse_name,
+	  .size = NAME_SIZE,
+	  .required = true },
+	{ .name = "public_key",
+	  .offset = AT(public_key),
+	  .parse = parse_public_key,
+	  .required = true },
+	SECRET_KEYS(struct conf_peer, preshared_key, "preshared_key"),
+	{ .name = "endpoints",
+	  .shape = SHAPE_LIST,
+	  .offset = AT(endpoints),
+	  .count_offset = AT(endpoint_count),
+	  .size = sizeof(struct conf_host),
+	  .most = MAX_PEER_ENDPOINTS,
+	  .parse = parse_host },
+	{ .name = "allowed_ips",
+	  .shape = SHAPE_LIST,
+	  .offset = AT(allowed_ips),
+	  .count_offset = AT(allowed_ip_count),
+	  .size = sizeof(struct prefix),
+	  .most = 4096,
+	  .parse = parse_network },
+};
+#undef AT
+
+static int finish_peer(struct reader *r, const struct mapping *m)
+{
+	return check_secret(r, m, "preshared_key", "preshared_key_file", false);
+}
+
+static const struct schema peer = KEYS(peer_keys, finish_peer);
+
+/* --- tunnels: the gate -------------------------------------------------------------------- */
+
+static int parse_unix_kind(struct reader *r, const struct schema_key *key, const struct value *v,
+			   void *ret)
+{
+	static const char *const words[] = {
+		[UNIX_SEQPACKET] = "seqpacket", [UNIX_DGRAM] = "dgram", NULL
+	};
+	size_t index;
+	int error = parse_choice(r, key, v, words, &index);
+
+	if (!error)
+		*(enum unix_kind *)ret = (enum unix_kind)index;
+	return error;
+}
+
+#define AT(member) offsetof(struct conf_gate, member)
+static const struct schema_key gate_keys[] = {
+	{ .name = "tun", .offset = AT(tun), .parse = parse_ifname },
+	{ .name = "address",
+	  .shape = SHAPE_LIST,
+	  .offset = AT(addresses),
+	  .count_offset = AT(address_count),
+	  .size = sizeof(struct prefix),
+	  .most = 32,
+	  .parse = parse_interface_address },
+	{ .name = "routes",
+	  .shape = SHAPE_LIST,
+	  .offset = AT(routes),
+	  .count_offset = AT(route_count),
+	  .size = sizeof(struct prefix),
+	  .most = 4096,
+	  .parse = parse_network },
+	{ .name = "mtu",
+	  .offset = AT(mtu),
+	  .parse = parse_mtu,
+	  .min = 576,
+	  .max = 65535,
+	  .fallback = "auto" },
+	{ .name = "application_to_gate",
+	  .offset = AT(application_to_gate),
+	  .parse = parse_loopback },
+	{ .name = "gate_to_application",
+	  .offset = AT(gate_to_application),
+	  .parse = parse_loopback },
+	{ .name = "path",
+	  .offset = AT(path),
+	  .parse = parse_socket_path,
+	  .size = sizeof(((struct conf_gate *)0)->path) },
+	{ .name = "type", .offset = AT(type), .parse = parse_unix_kind, .fallback = "seqpacket" },
+	{ .name = "mode", .offset = AT(mode), .parse = parse_mode, .fallback = "0600" },
+	{ .name = "group", .offset = AT(group), .parse = parse_name, .size = CONF_TEXT },
+};
+#undef AT
+static const struct schema gate = KEYS(gate_keys, check_gate);
+
+/* --- tunnels: how they are transported ---------------------------------------------------- */
+
+/* Modes that other versions have are told from mistakes. */
+static int parse_redundancy_mode(struct reader *r, const struct schema_key *key,
+				 const struct value *v, void *ret)
+{
+	static const char *const words[] = { "replicate", "shards", "stripe", "auto", NULL };
+	size_t index = 0;
+
+	(void)ret;
+	if (parse_choice(r, key, v, words, &index))
+		return reader_fail(r, v->place, "%s must be replicate, not '%s'", key->name,
+				   SHOWN(v));
+	if (index != 0)
+		return reader_fail(
+			r, v->place,
+			"%s '%s' is not in this version; use replicate, with 'copies: N' "
+			"to limit what it costs",
+			key->name, words[index]);
+	return 0;
+}
+
+static int parse_ordered(struct reader *r, const struct schema_key *key, const struct value *v,
+			 void *ret)
+{
+	bool ordered = false;
+	int error = parse_bool(r, key, v, &ordered);
+
+	(void)ret;
+	if (!error && ordered)
+		error = reader_fail(
+			r, v->place,
+			"ordered: true is not in this version; remove the line, payloads "
+			"are delivered as they arrive");
+	return error;
+}
+
+static int parse_shards(struct reader *r, const struct schema_key *key, const struct value *v,
+			void *ret)
+{
+	(void)ret;
+	return reader_fail(
+		r, v->place,
+		"%s belongs to the mode shards, which is not in this version; remove the "
+		"line",
+		key->name);
+}
+
+/* Parsers that store nothing must not be remembered at a member of another key. */
+#define NOTHING offsetof(struct conf_tunnel, peers)
+#define AT(member) offsetof(struct conf_tunnel, member)
+static const struct schema_key redundancy_keys[] = {
+	{ .name = "mode", .offset = NOTHING, .parse = parse_redundancy_mode },
+	{ .name = "copies",
+	  .offset = AT(copies),
+	  .parse = parse_u32,
+	  .min = 1,
+	  .max = MAX_PEER_PATHS },
+	{ .name = "num_shards", .offset = NOTHING, .parse = parse_shards },
+	{ .name = "required_shards", .offset = NOTHING, .parse = parse_shards },
+};
+static const struct schema redundancy = KEYS(redundancy_keys, NULL);
+
+static const struct schema_key transport_keys[] = {
+	{ .name = "mtu",
+	  .offset = AT(mtu),
+	  .parse = parse_mtu,
+	  .min = 256,
+	  .max = 65535,
+	  .fallback = "auto" },
+	{ .name = "ordered", .offset = NOTHING, .parse = parse_ordered },
+	{ .name = "send_deadline",
+	  .offset = AT(send_deadline),
+	  .parse = parse_duration,
+	  .max = 60 * NS_PER_S,
+	  .fallback = "0" },
+	{ .name = "redundancy", .shape = SHAPE_MAPPING, .inner = &redundancy },
+};
+static const struct schema transport = KEYS(transport_keys, NULL);
+
+static const struct schema_key tunnel_keys[] = {
+	{ .name = "name",
+	  .offset = AT(name),
+	  .parse = parse_name,
+	  .size = NAME_SIZE,
+	  .required = true },
+	{ .name = "tunnel_id", .offset = AT(id), .parse = parse_u16, .min = 1, .max = 65535 },
+	{ .name = "peers",
+	  .shape = SHAPE_LIST,
+	  .offset = AT(peer_names),
+	  .count_offset = AT(peer_count),
+	  .size = sizeof(char *),
+	  .most = MAX_PEERS,
+	  .parse = parse_word },
+	{ .name = "gate",
+	  .shape = SHAPE_MAPPING,
+	  .offset = AT(gate),
+	  .inner = &gate,
+	  .required = true },
+	{ .name = "transport", .shape = SHAPE_MAPPING, .inner = &transport },
+};
+#undef AT
+static const struct schema tunnel = KEYS(tunnel_keys, NULL);
+
+/* --- the whole ---------------------------------------------------------------------------- */
+
+static int finish_conf(struct reader *r, const struct mapping *m)
+{
+	struct conf *c = m->base;
+	int error = check_secret(r, m, "private_key", "private_key_file", true);
+
+	if (error)
+		return error;
+	identity_from_private(&c->identity, c->identity.private_key);
+	error = check_conf(r, c);
+	if (!error)
+		error = check_warnings(r, c);
+	return error;
+}
+
+#define AT(member) offsetof(struct conf, member)
+static const struct schema_key top_keys[] = {
+	SECRET_KEYS(struct conf, identity.private_key, "private_key"),
+	{ .name = "control_socket",
+	  .offset = AT(control_socket),
+	  .parse = parse_socket_path,
+	  .size = sizeof(((struct conf *)0)->control_socket),
+	  .fallback = CONF_CONTROL_SOCKET },
+	{ .name = "interfaces",
+	  .shape = SHAPE_MAPPING,
+	  .offset = AT(interfaces),
+	  .inner = &interfaces },
+	{ .name = "warp_map",
+	  .shape = SHAPE_MAPPINGS,
+	  .offset = AT(maps),
+	  .count_offset = AT(map_count),
+	  .size = sizeof(struct conf_map),
+	  .most = MAX_MAPS,
+	  .inner = &map },
+	{ .name = "far_gate",
+	  .shape = SHAPE_MAPPINGS,
+	  .offset = AT(peers),
+	  .count_offset = AT(peer_count),
+	  .size = sizeof(struct conf_peer),
+	  .most = MAX_PEERS,
+	  .inner = &peer,
+	  .required = true },
+	{ .name = "tunnels",
+	  .shape = SHAPE_MAPPINGS,
+	  .offset = AT(tunnels),
+	  .count_offset = AT(tunnel_count),
+	  .size = sizeof(struct conf_tunnel),
+	  .most = MAX_TUNNELS,
+	  .inner = &tunnel,
+	  .required = true },
+};
+#undef AT
+static const struct schema top = KEYS(top_keys, finish_conf);
+
+static int load(const struct source *source, struct conf **ret, struct conf_error *ret_error)
+{
+	void *loaded = NULL;
+	int error = load_struct(source, &top, sizeof(struct conf), &loaded, ret_error);
+
+	if (!error)
+		*ret = loaded;
+	return error;
+}
+
+int conf_load(const char *path, struct conf **ret, struct conf_error *ret_error)
+{
+	return load(&(struct source){ .name = path }, ret, ret_error);
+}
+
+int conf_parse(const char *name, const void *data, size_t size, struct conf **ret,
+	       struct conf_error *ret_error)
+{
+	return load(&(struct source){ name, data, size }, ret, ret_error);
+}
+
+void conf_free(struct conf *c)
+{
+	load_free(c);
+}

@@ -1,0 +1,320 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * scalar.c - numbers, durations, names and patterns; see scalar.h.
+ */
+#include <errno.h>
+#include <inttypes.h>
+#include <regex.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "scalar.h"
+
+/* --- numbers ------------------------------------------------------------------------------ */
+
+/* Decimal digits and nothing else, at most 18 of them. */
+static bool read_number(const char *text, size_t size, u64 *ret)
+{
+	u64 number = 0;
+	size_t i;
+
+	if (size == 0 || size > 18)
+		return false;
+	for (i = 0; i < size; i++) {
+		if (text[i] < '0' || text[i] > '9')
+			return false;
+		number = number * 10 + (u64)(text[i] - '0');
+	}
+	*ret = number;
+	return true;
+}
+
+static int parse_number(struct reader *r, const struct schema_key *key, const struct value *v,
+			u64 *ret)
+{
+	u64 number;
+
+	if (!read_number(v->text, v->size, &number))
+		return reader_fail(r, v->place,
+				   "%s must be a number from %" PRIu64 " to %" PRIu64 ", not '%s'",
+				   key->name, key->min, key->max, SHOWN(v));
+	if (number < key->min || number > key->max)
+		return reader_fail(r, v->place,
+				   "%s is %" PRIu64 "; it must be from %" PRIu64 " to %" PRIu64,
+				   key->name, number, key->min, key->max);
+	*ret = number;
+	return 0;
+}
+
+int parse_u16(struct reader *r, const struct schema_key *key, const struct value *v, void *ret)
+{
+	u64 number;
+	int error = parse_number(r, key, v, &number);
+
+	if (!error)
+		*(u16 *)ret = (u16)number;
+	return error;
+}
+
+int parse_u32(struct reader *r, const struct schema_key *key, const struct value *v, void *ret)
+{
+	u64 number;
+	int error = parse_number(r, key, v, &number);
+
+	if (!error)
+		*(u32 *)ret = (u32)number;
+	return error;
+}
+
+int parse_mtu(struct reader *r, const struct schema_key *key, const struct value *v, void *ret)
+{
+	u64 number;
+
+	if (strcmp(v->text, "auto") == 0) {
+		*(u32 *)ret = 0;
+		return 0;
+	}
+	if (!read_number(v->text, v->size, &number) || number < key->min || number > key->max)
+		return reader_fail(r, v->place,
+				   "%s must be 'auto' or a number from %" PRIu64 " to %" PRIu64
+				   ", not '%s'",
+				   key->name, key->min, key->max, SHOWN(v));
+	*(u32 *)ret = (u32)number;
+	return 0;
+}
+
+int parse_mode(struct reader *r, const struct schema_key *key, const struct value *v, void *ret)
+{
+	u32 mode = 0;
+	size_t i;
+
+	for (i = 0; i < v->size && v->text[i] >= '0' && v->text[i] <= '7' && mode <= 0777; i++)
+		mode = mode * 8 + (u32)(v->text[i] - '0');
+	if (i < v->size || v->size < 3 || mode > 0777)
+		return reader_fail(
+			r, v->place,
+			"%s must be permission bits in octal, such as \"0660\", not '%s'",
+			key->name, SHOWN(v));
+	*(u32 *)ret = mode;
+	return 0;
+}
+
+/* --- words -------------------------------------------------------------------------------- */
+
+int parse_choice(struct reader *r, const struct schema_key *key, const struct value *v,
+		 const char *const *words, size_t *ret_index)
+{
+	char known[128] = "";
+	size_t i, at = 0;
+
+	for (i = 0; words[i]; i++) {
+		if (strcmp(words[i], v->text) == 0) {
+			*ret_index = i;
+			return 0;
+		}
+		if (at < sizeof(known))
+			at += (size_t)snprintf(known + at, sizeof(known) - at, "%s%s",
+					       i ? ", " : "", words[i]);
+	}
+	return reader_fail(r, v->place, "%s must be one of %s, not '%s'", key->name, known,
+			   SHOWN(v));
+}
+
+int parse_bool(struct reader *r, const struct schema_key *key, const struct value *v, void *ret)
+{
+	static const char *const words[] = { "true", "false", "yes", "no", "on", "off", NULL };
+	size_t index;
+
+	if (parse_choice(r, key, v, words, &index))
+		return reader_fail(r, v->place, "%s must be true or false, not '%s'", key->name,
+				   SHOWN(v));
+	*(bool *)ret = index % 2 == 0;
+	return 0;
+}
+
+static bool is_name(const char *text)
+{
+	return text[strspn(text, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
+				 "._-")] == 0;
+}
+
+int parse_name(struct reader *r, const struct schema_key *key, const struct value *v, void *ret)
+{
+	if (v->size >= key->size)
+		return reader_fail(r, v->place, "%s has %zu characters; at most %zu are possible",
+				   key->name, v->size, key->size - 1);
+	if (!is_name(v->text))
+		return reader_fail(r, v->place,
+				   "%s '%s' may have only letters, digits and the characters . _ -",
+				   key->name, SHOWN(v));
+	memcpy(ret, v->text, v->size + 1);
+	return 0;
+}
+
+int parse_ifname(struct reader *r, const struct schema_key *key, const struct value *v, void *ret)
+{
+	if (v->size >= IFNAME_SIZE)
+		return reader_fail(r, v->place,
+				   "%s '%s' is too long; a name of an interface has at most %u "
+				   "characters",
+				   key->name, SHOWN(v), IFNAME_SIZE - 1);
+	if (!is_name(v->text) || strcmp(v->text, ".") == 0 || strcmp(v->text, "..") == 0)
+		return reader_fail(
+			r, v->place,
+			"%s '%s' cannot be the name of an interface; use letters and digits",
+			key->name, SHOWN(v));
+	memcpy(ret, v->text, v->size + 1);
+	return 0;
+}
+
+int parse_socket_path(struct reader *r, const struct schema_key *key, const struct value *v,
+		      void *ret)
+{
+	if (v->text[0] != '/' || v->text[v->size - 1] == '/')
+		return reader_fail(r, v->place, "%s '%s' must be the absolute path of a file",
+				   key->name, SHOWN(v));
+	if (v->size >= key->size)
+		return reader_fail(r, v->place,
+				   "%s has %zu characters; a socket's path has at most %zu",
+				   key->name, v->size, key->size - 1);
+	memcpy(ret, v->text, v->size + 1);
+	return 0;
+}
+
+int parse_word(struct reader *r, const struct schema_key *key, const struct value *v, void *ret)
+{
+	char *copy = reader_alloc(r, v->size + 1);
+
+	(void)key;
+	if (!copy)
+		return -ENOMEM;
+	memcpy(copy, v->text, v->size + 1);
+	*(char **)ret = copy;
+	return 0;
+}
+
+/* --- durations ---------------------------------------------------------------------------- */
+
+static const struct unit {
+	const char *name;
+	u64 ns;
+} units[] = {
+	{ "us", NS_PER_US },    { "ms", NS_PER_MS },      { "s", NS_PER_S },
+	{ "m", 60 * NS_PER_S }, { "h", 3600 * NS_PER_S }, { "", NS_PER_S },
+};
+
+/* In the largest unit that divides it. */
+static const char *show_duration(char ret[static 32], u64 ns)
+{
+	const struct unit *unit = &units[0];
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(units) - 1; i++) {
+		if (ns % units[i].ns == 0 && ns)
+			unit = &units[i];
+	}
+	snprintf(ret, 32, "%" PRIu64 "%s", ns / unit->ns, ns ? unit->name : "");
+	return ret;
+}
+
+/* "12", "1.5": whole and thousandths. */
+static bool read_decimal(const char *text, size_t size, u64 *ret_whole, u64 *ret_thousandths)
+{
+	const char *dot = memchr(text, '.', size);
+	size_t whole = dot ? (size_t)(dot - text) : size, digits = dot ? size - whole - 1 : 0;
+
+	*ret_thousandths = 0;
+	if (!read_number(text, whole, ret_whole))
+		return false;
+	if (!dot)
+		return true;
+	if (digits > 3 || !read_number(dot + 1, digits, ret_thousandths))
+		return false;
+	for (; digits < 3; digits++)
+		*ret_thousandths *= 10;
+	return true;
+}
+
+static bool read_duration(const struct value *v, u64 *ret)
+{
+	size_t size = strspn(v->text, "0123456789."), i;
+	u64 whole, thousandths;
+
+	if (!read_decimal(v->text, size, &whole, &thousandths))
+		return false;
+	for (i = 0; i < ARRAY_SIZE(units); i++) {
+		if (strcmp(v->text + size, units[i].name) != 0)
+			continue;
+		/* No duration here is as long as a year. */
+		if (whole > 366 * 86400 * NS_PER_S / units[i].ns)
+			return false;
+		*ret = whole * units[i].ns + thousandths * units[i].ns / 1000;
+		return true;
+	}
+	return false;
+}
+
+int parse_duration(struct reader *r, const struct schema_key *key, const struct value *v, void *ret)
+{
+	char least[32], most[32];
+	u64 ns;
+
+	if (!read_duration(v, &ns))
+		return reader_fail(
+			r, v->place,
+			"%s must be a duration such as 5 (seconds), 250ms or 10us, not '%s'",
+			key->name, SHOWN(v));
+	if (ns < key->min || ns > key->max)
+		return reader_fail(r, v->place, "%s is %s; it must be from %s to %s", key->name,
+				   SHOWN(v), show_duration(least, key->min),
+				   show_duration(most, key->max));
+	*(u64 *)ret = ns;
+	return 0;
+}
+
+/* --- patterns ----------------------------------------------------------------------------- */
+
+#define PATTERN_MOST 200u
+#define REPEATS_MOST 3u
+#define REPEAT_MOST 16u
+
+/* The C library expands nested {counts}: a short pattern can take all memory. A name has 15
+ * characters, so nobody needs more than this. */
+static bool repeats_are_bounded(const char *pattern)
+{
+	u32 repeats = 0;
+	const char *p;
+
+	for (p = strchr(pattern, '{'); p; p = strchr(p, '{')) {
+		if (++repeats > REPEATS_MOST)
+			return false;
+		for (p++; *p && *p != '}'; p += strcspn(p, ",}") + (p[strcspn(p, ",}")] == ',')) {
+			if (strtoul(p, NULL, 10) > REPEAT_MOST)
+				return false;
+		}
+	}
+	return true;
+}
+
+int parse_pattern(struct reader *r, const struct schema_key *key, const struct value *v, void *ret)
+{
+	char why[128];
+	regex_t regex;
+	int error;
+
+	if (v->size > PATTERN_MOST || !repeats_are_bounded(v->text))
+		return reader_fail(r, v->place,
+				   "%s: '%s' is too large; a pattern has at most %u characters, %u "
+				   "counts in braces, and counts up to %u",
+				   key->name, SHOWN(v), PATTERN_MOST, REPEATS_MOST, REPEAT_MOST);
+	error = regcomp(&regex, v->text, REG_EXTENDED | REG_NOSUB);
+	if (error) {
+		regerror(error, &regex, why, sizeof(why));
+		return reader_fail(r, v->place,
+				   "%s: '%s' is not an extended regular expression: %s", key->name,
+				   SHOWN(v), why);
+	}
+	regfree(&regex);
+	return parse_word(r, key, v, ret);
+}
