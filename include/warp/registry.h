@@ -2,8 +2,12 @@
 /*
  * registry.h - the map's table: who is where, and who wants to know. Pure data, no messages.
  *
- * A node is known by its key from the first registration or request until client_expiry after
- * the last. B may learn about A only while A in turn asks for B.
+ * A node is known by its key. It begins as provisional (somebody has asked for a session in its
+ * name) and is known from the first registry_touch() until expiry after the last. Its interfaces
+ * and what it wants expire on their own, when they are not renewed.
+ *
+ * B may learn about A only while A in turn wants B. A key can be wanted before, and long after, it
+ * is that of a node here.
  */
 #ifndef WARP_REGISTRY_H
 #define WARP_REGISTRY_H
@@ -11,49 +15,68 @@
 #include "warp/crypto.h"
 #include "warp/wire.h"
 
-#define REGISTRY_INTERFACES 32u /* a node */
-#define REGISTRY_WANTS 1024u    /* peers a node may ask for */
+#define REGISTRY_INTERFACES 32u              /* a node */
+#define REGISTRY_WANTS 1024u                 /* peers that a node may want, at most */
+#define REGISTRY_WANTS_SURE 16u              /* as many, whatever others want */
+#define REGISTRY_PROVISIONAL (10 * NS_PER_S) /* life of a node that was never touched */
+#define REGISTRY_SEED_SIZE 32u
+
+_Static_assert(REGISTRY_INTERFACES <= WIRE_MAPPINGS_MAX, "a node does not fit in a response");
 
 struct registry;
 struct registry_node; /* opaque; has room for the owner's pointer */
 
-struct registry *registry_create(const struct allocator *a, u32 max_nodes, u64 expiry);
+/* seed keys the hash: strangers choose keys, and should not choose chains. expiry in ns. */
+struct registry *registry_create(const struct allocator *a,
+				 const u8 seed[static REGISTRY_SEED_SIZE], u32 max_nodes,
+				 u64 expiry);
 void registry_destroy(struct registry *r);
 u32 registry_count(const struct registry *r);
+bool registry_full(const struct registry *r);
 
 struct registry_node *registry_find(const struct registry *r, const u8 key[static KEY_SIZE]);
-/* Finds or makes. NULL: the table is full or there is no memory. */
-struct registry_node *registry_touch(struct registry *r, u64 now, const u8 key[static KEY_SIZE]);
+/* A new provisional node for a key that registry_find() does not find. NULL: the table is full or
+ * there is no memory. */
+struct registry_node *registry_add(struct registry *r, u64 now, const u8 key[static KEY_SIZE]);
+/* The node was heard, and lives until expiry from now. */
+void registry_touch(struct registry *r, u64 now, struct registry_node *node);
+/* What others want of it is remembered. */
 void registry_remove(struct registry *r, struct registry_node *node);
+/* The provisional node that has waited longest: the first to go when room is needed. Or NULL. */
+struct registry_node *registry_oldest_provisional(const struct registry *r);
 const u8 *registry_key(const struct registry_node *node);
 void *registry_owner(const struct registry_node *node);
 void registry_set_owner(struct registry_node *node, void *owner);
 
-/* Stores where an interface was seen. Returns true when that changed what others may learn. */
-bool registry_set_interface(struct registry *r, u64 now, struct registry_node *node, u16 interface,
-			    const struct endpoint *observed, const struct endpoint *lan,
-			    u8 listener);
+/* Stores where an interface was seen; lan may have no family. A node that has REGISTRY_INTERFACES
+ * forgets the one not heard for longest. 1 when this changed what others may learn, 0 when not,
+ * -EINVAL (WIRE_ALL_INTERFACES), -ENOMEM. */
+int registry_set_interface(struct registry *r, u64 now, struct registry_node *node, u16 interface,
+			   const struct endpoint *observed, const struct endpoint *lan,
+			   u8 listener);
 /* WIRE_ALL_INTERFACES removes all. Returns true when something was there. */
 bool registry_clear_interface(struct registry *r, struct registry_node *node, u16 interface);
-/* node asks for key (again): remembered until expiry. -ENOSPC, -ENOMEM. Returns 1 when this is new,
- * so that key, if it wants node, is to be told about node, and node about key. */
+/* node wants key (again): remembered until expiry. 1 when this is new, so that key, if it wants
+ * node, is to be told about node; 0 when not; -EINVAL (its own key), -ENOSPC, -ENOMEM. */
 int registry_want(struct registry *r, u64 now, struct registry_node *node,
 		  const u8 key[static KEY_SIZE]);
 /* May node learn about other? */
 bool registry_may_learn(const struct registry *r, const struct registry_node *node,
 			const struct registry_node *other);
-/* The mappings of node, at most max; returns their number. */
+/* The mappings of node, at most max, most recently heard first; returns their number. */
 size_t registry_mappings(const struct registry_node *node, struct wire_mapping *ret, size_t max);
-/* Where to reach the node: observed endpoint and listener of its live interfaces. */
+/* Where to reach the node: observed endpoint and listener of its interfaces, at most max, most
+ * recently heard first; returns their number. */
 size_t registry_routes(const struct registry_node *node, struct endpoint *ret_observed,
 		       u8 *ret_listener, size_t max);
-/* Calls visit for every node that wants node and that node wants: who is to be told of a change. */
-void registry_watchers(struct registry *r, const struct registry_node *node,
+/* Calls visit for every node that wants node and that node wants: who is to be told of a change.
+ * visit must not change the registry. */
+void registry_watchers(const struct registry *r, const struct registry_node *node,
 		       void (*visit)(void *ctx, struct registry_node *watcher), void *ctx);
 
 u64 registry_next_expiry(const struct registry *r);
 /* Takes one node whose interfaces or life have expired; call until NULL. gone: the node itself is
- * past its life and the caller removes it; else some interface of it was removed. */
+ * past its life and the caller must remove it; else some interface of it was removed. */
 struct registry_node *registry_expire(struct registry *r, u64 now, bool *ret_gone);
 
 #endif
