@@ -7,7 +7,8 @@
  *   <- e, ee, se, psk, payload
  *
  * No indices, no mac1/mac2, no retransmission: those are `cookie` and `hub`. Ephemeral private
- * keys are given by the caller, so that test vectors can be reproduced.
+ * keys are given by the caller, so that test vectors can be reproduced. Payloads and messages must
+ * not overlap.
  */
 #ifndef WARP_HANDSHAKE_H
 #define WARP_HANDSHAKE_H

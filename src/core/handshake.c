@@ -78,11 +78,10 @@ static void encrypt_and_hash(struct handshake *hs, const void *plain, size_t siz
 /* size is that of the ciphertext. */
 static int decrypt_and_hash(struct handshake *hs, const u8 *in, size_t size, u8 *ret_plain)
 {
-	u8 hash[HASH_SIZE];
-
-	memcpy(hash, hs->hash, HASH_SIZE);
-	mix_hash(hs, in, size); /* before ret_plain may overwrite it */
-	return crypto_open(ret_plain, in, size, hash, HASH_SIZE, 0, hs->key);
+	if (crypto_open(ret_plain, in, size, hs->hash, HASH_SIZE, 0, hs->key))
+		return -EBADMSG;
+	mix_hash(hs, in, size);
+	return 0;
 }
 
 /* Up to and including the premessage "<- s". */
