@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * gate.h - the application's end of a tunnel: a loopback UDP socket, a Unix socket or a TUN
+ * interface, behind one interface.
+ *
+ * A gate shows one descriptor to poll for reading (gates of several sockets show an epoll
+ * descriptor), knows no event loop and never blocks. The loop's part:
+ *
+ *   fd readable        -> gate_readable(): at most one batch of payloads goes to engine_send()
+ *   a delivery for it  -> gate_deliver(): may keep it until gate_flush()
+ *   outboxes drained   -> gate_flush(), then gate_settle(): while it returns true, it has given the
+ *                         engine more, which has to be drained again
+ *
+ * What cannot be read or delivered is counted with the tunnel (engine_gate_dropped()).
+ */
+#ifndef WARP_GATE_H
+#define WARP_GATE_H
+
+#include "warp/conf.h"
+#include "warp/engine.h"
+
+#define GATE_TEXT 160u /* of gate_describe() */
+
+struct gate;
+
+struct gate_ops {
+	void (*readable)(struct gate *g, u64 now);
+	/* Takes over the reference to d->buf. */
+	void (*deliver)(struct gate *g, const struct delivery *d);
+	void (*flush)(struct gate *g);            /* NULL: deliver keeps nothing */
+	bool (*settle)(struct gate *g, u64 now);  /* NULL: no back-pressure */
+	void (*set_mtu)(struct gate *g, u32 mtu); /* NULL: it has none to follow */
+	void (*close)(struct gate *g);
+};
+
+struct gate {
+	const struct gate_ops *ops;
+	struct engine *engine;
+	struct pool *pool;
+	u16 tunnel; /* whose gate it is; may be set anew when the tunnel is added anew */
+	int fd;     /* to poll for reading */
+	/* Its socket or interface was taken away, as the gate has logged: stop polling, close it,
+	 * open it again. */
+	bool broken;
+};
+
+struct gate_options {
+	struct engine *engine;
+	struct pool *pool;
+	u16 tunnel;
+};
+
+/* Open the gate that conf describes. 0, or -errno with ret_error filled: one line that names the
+ * gate, what is wrong and what to do (of a TUN, in short: the whole was logged). conf is not
+ * kept. */
+int gate_open(struct gate **ret, const struct gate_options *options, const struct conf_gate *conf,
+	      struct conf_error *ret_error);
+int gate_open_udp(struct gate **ret, const struct gate_options *options,
+		  const struct conf_gate *conf, struct conf_error *ret_error);
+int gate_open_unix(struct gate **ret, const struct gate_options *options,
+		   const struct conf_gate *conf, struct conf_error *ret_error);
+int gate_open_tun(struct gate **ret, const struct gate_options *options,
+		  const struct conf_gate *conf, struct conf_error *ret_error);
+
+/* "tun warp0", "udp 127.1.0.1:9000", "unix /run/x.sock seqpacket". Returns text. */
+const char *gate_describe(const struct conf_gate *conf, char text[static GATE_TEXT]);
+/* Do two configurations describe the same gate? */
+bool gate_conf_equal(const struct conf_gate *a, const struct conf_gate *b);
+
+/* Reads at most one batch. */
+static inline void gate_readable(struct gate *g, u64 now)
+{
+	g->ops->readable(g, now);
+}
+
+static inline void gate_deliver(struct gate *g, const struct delivery *d)
+{
+	g->ops->deliver(g, d);
+}
+
+static inline void gate_flush(struct gate *g)
+{
+	if (g->ops->flush)
+		g->ops->flush(g);
+}
+
+/* True: the engine has been given something, drain it and ask again. */
+static inline bool gate_settle(struct gate *g, u64 now)
+{
+	return g->ops->settle && g->ops->settle(g, now);
+}
+
+/* The largest payload that the tunnel carries in one datagram. */
+static inline void gate_set_mtu(struct gate *g, u32 mtu)
+{
+	if (g->ops->set_mtu)
+		g->ops->set_mtu(g, mtu);
+}
+
+/* Frees it; sockets that it made in the file system are removed. NULL is allowed. */
+static inline void gate_close(struct gate *g)
+{
+	if (g)
+		g->ops->close(g);
+}
+
+#endif

@@ -1,0 +1,274 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * ctl.c - the control socket.
+ *
+ * A client is first asking (polled for reading until its line is complete), then listening (polled
+ * for writing until it has the whole answer). An epoll descriptor holds the listener and all
+ * clients, so that the loop sees one descriptor.
+ */
+#include "warp/ctl.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "io/unixsock.h"
+
+#define LISTENER UINT32_MAX
+#define ACCEPT_PAUSE NS_PER_S /* after running out of descriptors */
+
+struct client {
+	int fd; /* -1: unused */
+	char question[CTL_QUESTION];
+	size_t asked;
+	char *answer; /* NULL: still asking */
+	size_t size, told;
+	u64 deadline;
+};
+
+struct ctl {
+	int fd; /* epoll */
+	struct unixsock name;
+	ctl_answer answer;
+	void *ctx;
+	struct client client[CTL_CLIENTS];
+	u64 accept_again; /* TIME_NEVER: the listener is polled */
+};
+
+static int poll_change(const struct ctl *c, int operation, int fd, u32 events, u32 data)
+{
+	struct epoll_event event = { .events = events, .data.u32 = data };
+
+	return epoll_ctl(c->fd, operation, fd, &event) < 0 ? -errno : 0;
+}
+
+static void client_close(struct client *client)
+{
+	close(client->fd);
+	free(client->answer);
+	client->answer = NULL;
+	client->fd = -1;
+}
+
+static char *unknown_question(void)
+{
+	return strdup("{\"ok\":false,\"error\":\"unknown question; there are status, reload, "
+		      "version\"}\n");
+}
+
+/* As much of the answer as the kernel takes. */
+static void client_tell(struct client *client, u64 now)
+{
+	ssize_t sent;
+
+	while (client->told < client->size) {
+		sent = send(client->fd, client->answer + client->told, client->size - client->told,
+			    MSG_DONTWAIT | MSG_NOSIGNAL);
+		if (sent < 0 && errno == EAGAIN)
+			return;
+		if (sent < 0)
+			break;
+		client->told += (size_t)sent;
+		client->deadline = now + CTL_PATIENCE;
+	}
+	client_close(client);
+}
+
+static void client_answer(struct ctl *c, struct client *client, u64 now)
+{
+	client->answer = c->answer(c->ctx, client->question);
+	if (!client->answer)
+		client->answer = unknown_question();
+	if (!client->answer) {
+		client_close(client);
+		return;
+	}
+	client->size = strlen(client->answer);
+	poll_change(c, EPOLL_CTL_MOD, client->fd, EPOLLOUT, (u32)(client - c->client));
+	client_tell(client, now);
+}
+
+static void client_ask(struct ctl *c, struct client *client, u64 now)
+{
+	size_t room = sizeof(client->question) - client->asked;
+	ssize_t size = recv(client->fd, client->question + client->asked, room, MSG_DONTWAIT);
+	char *end;
+
+	if (size < 0 && (errno == EAGAIN || errno == EINTR))
+		return;
+	if (size <= 0) {
+		client_close(client);
+		return;
+	}
+	end = memchr(client->question + client->asked, '\n', (size_t)size);
+	client->asked += (size_t)size;
+	if (end) {
+		*end = 0;
+		client_answer(c, client, now);
+	} else if (client->asked == sizeof(client->question)) {
+		client->question[0] = 0;
+		client_answer(c, client, now);
+	}
+}
+
+/* Takes over fd; one client too many is turned away. */
+static void client_add(struct ctl *c, int fd, u64 now)
+{
+	u32 i;
+
+	for (i = 0; i < CTL_CLIENTS && c->client[i].fd >= 0; i++)
+		;
+	if (i == CTL_CLIENTS || poll_change(c, EPOLL_CTL_ADD, fd, EPOLLIN, i) < 0) {
+		close(fd);
+		return;
+	}
+	c->client[i] = (struct client){ .fd = fd, .deadline = now + CTL_PATIENCE };
+}
+
+static void accept_client(struct ctl *c, u64 now)
+{
+	int fd = accept4(c->name.fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+
+	if (fd >= 0) {
+		client_add(c, fd, now);
+	} else if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
+		/* Would be told again at once, and for ever. */
+		poll_change(c, EPOLL_CTL_DEL, c->name.fd, 0, LISTENER);
+		c->accept_again = now + ACCEPT_PAUSE;
+	}
+}
+
+int ctl_fd(const struct ctl *c)
+{
+	return c->fd;
+}
+
+void ctl_readable(struct ctl *c, u64 now)
+{
+	struct epoll_event event[CTL_CLIENTS + 1];
+	int i, count = epoll_wait(c->fd, event, (int)ARRAY_SIZE(event), 0);
+	struct client *client;
+
+	for (i = 0; i < count; i++) {
+		if (event[i].data.u32 == LISTENER) {
+			accept_client(c, now);
+			continue;
+		}
+		client = &c->client[event[i].data.u32];
+		if (client->answer)
+			client_tell(client, now);
+		else
+			client_ask(c, client, now);
+	}
+}
+
+u64 ctl_next_expiry(const struct ctl *c)
+{
+	u64 next = c->accept_again;
+	u32 i;
+
+	for (i = 0; i < CTL_CLIENTS; i++) {
+		if (c->client[i].fd >= 0)
+			next = time_min(next, c->client[i].deadline);
+	}
+	return next;
+}
+
+void ctl_expire(struct ctl *c, u64 now)
+{
+	u32 i;
+
+	for (i = 0; i < CTL_CLIENTS; i++) {
+		if (c->client[i].fd >= 0 && now >= c->client[i].deadline)
+			client_close(&c->client[i]);
+	}
+	if (now < c->accept_again)
+		return;
+	c->accept_again = TIME_NEVER;
+	if (poll_change(c, EPOLL_CTL_ADD, c->name.fd, EPOLLIN, LISTENER) < 0)
+		c->accept_again = now + ACCEPT_PAUSE;
+}
+
+/* --- opening and closing ------------------------------------------------------------------ */
+
+static void make_directory(const char *path)
+{
+	char directory[sizeof(((struct unixsock *)0)->path)];
+	char *slash;
+
+	snprintf(directory, sizeof(directory), "%s", path);
+	slash = strrchr(directory, '/');
+	if (!slash || slash == directory)
+		return;
+	*slash = 0;
+	mkdir(directory, 0755); /* when it fails, binding says so better */
+}
+
+static int bind_name(struct ctl *c, const char *path, struct conf_error *ret_error)
+{
+	struct unixsock_options options = {
+		.path = path,
+		.type = SOCK_STREAM,
+		.mode = 0600,
+		.backlog = (int)CTL_CLIENTS,
+	};
+	int error;
+
+	make_directory(path);
+	error = unixsock_open(&c->name, &options, ret_error);
+	if (error == -EADDRINUSE)
+		snprintf(ret_error->text, sizeof(ret_error->text),
+			 "warpd is already running: it answers on %s (control_socket)", path);
+	if (error)
+		return error;
+	return poll_change(c, EPOLL_CTL_ADD, c->name.fd, EPOLLIN, LISTENER);
+}
+
+int ctl_open(struct ctl **ret, const char *path, ctl_answer answer, void *ctx,
+	     struct conf_error *ret_error)
+{
+	struct ctl *c = calloc(1, sizeof(*c));
+	int error = -ENOMEM;
+	u32 i;
+
+	snprintf(ret_error->text, sizeof(ret_error->text), "%s: out of memory or descriptors",
+		 path);
+	if (!c)
+		return error;
+	c->fd = epoll_create1(EPOLL_CLOEXEC);
+	c->name.fd = -1;
+	c->answer = answer;
+	c->ctx = ctx;
+	c->accept_again = TIME_NEVER;
+	for (i = 0; i < CTL_CLIENTS; i++)
+		c->client[i].fd = -1;
+	if (c->fd >= 0)
+		error = bind_name(c, path, ret_error);
+	if (error) {
+		ctl_close(c);
+		return error;
+	}
+	*ret = c;
+	return 0;
+}
+
+void ctl_close(struct ctl *c)
+{
+	u32 i;
+
+	if (!c)
+		return;
+	for (i = 0; i < CTL_CLIENTS; i++) {
+		if (c->client[i].fd >= 0)
+			client_close(&c->client[i]);
+	}
+	unixsock_close(&c->name);
+	if (c->fd >= 0)
+		close(c->fd);
+	free(c);
+}

@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * gate.c - what all gates have in common: from a configuration to the gate, or to its name.
+ */
+#include "warp/gate.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "warp/text.h"
+
+int gate_open(struct gate **ret, const struct gate_options *options, const struct conf_gate *conf,
+	      struct conf_error *ret_error)
+{
+	switch (conf->kind) {
+	case GATE_TUN:
+		return gate_open_tun(ret, options, conf, ret_error);
+	case GATE_UDP:
+		return gate_open_udp(ret, options, conf, ret_error);
+	case GATE_UNIX:
+	default:
+		return gate_open_unix(ret, options, conf, ret_error);
+	}
+}
+
+const char *gate_describe(const struct conf_gate *conf, char text[static GATE_TEXT])
+{
+	switch (conf->kind) {
+	case GATE_TUN:
+		snprintf(text, GATE_TEXT, "tun %s", conf->tun);
+		break;
+	case GATE_UDP:
+		snprintf(text, GATE_TEXT, "udp %s", endpoint_text(&conf->application_to_gate));
+		break;
+	case GATE_UNIX:
+		snprintf(text, GATE_TEXT, "unix %s %s", conf->path,
+			 conf->type == UNIX_DGRAM ? "dgram" : "seqpacket");
+		break;
+	}
+	return text;
+}
+
+static bool prefixes_equal(const struct prefix *a, size_t a_count, const struct prefix *b,
+			   size_t b_count)
+{
+	size_t i;
+
+	if (a_count != b_count)
+		return false;
+	for (i = 0; i < a_count; i++) {
+		if (a[i].bits != b[i].bits || !address_equal(&a[i].address, &b[i].address))
+			return false;
+	}
+	return true;
+}
+
+bool gate_conf_equal(const struct conf_gate *a, const struct conf_gate *b)
+{
+	if (a->kind != b->kind)
+		return false;
+	switch (a->kind) {
+	case GATE_TUN:
+		return !strcmp(a->tun, b->tun) && a->mtu == b->mtu &&
+		       prefixes_equal(a->addresses, a->address_count, b->addresses,
+				      b->address_count) &&
+		       prefixes_equal(a->routes, a->route_count, b->routes, b->route_count);
+	case GATE_UDP:
+		return endpoint_equal(&a->application_to_gate, &b->application_to_gate) &&
+		       endpoint_equal(&a->gate_to_application, &b->gate_to_application);
+	case GATE_UNIX:
+	default:
+		return !strcmp(a->path, b->path) && a->type == b->type && a->mode == b->mode &&
+		       !strcmp(a->group, b->group);
+	}
+}

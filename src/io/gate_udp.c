@@ -1,0 +1,324 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * gate_udp.c - a loopback UDP socket as the application's end of a tunnel.
+ *
+ * What applications send to application_to_gate goes into the tunnel. What comes out of it goes
+ * to gate_to_application or, when that is not configured, to whoever sent last: any process of
+ * this host can make itself the last sender by sending one datagram, so name gate_to_application
+ * where processes do not trust each other. Senders with an address that is not loopback are
+ * refused.
+ *
+ * An application that is not there is no error. The kernel tells it (IP_RECVERR) by failing the
+ * next call and by an entry of the error queue for each datagram that nobody wanted: each becomes
+ * DROP_GATE_CLOSED. That the application's receive buffer overflowed, the kernel tells to nobody.
+ */
+#include "warp/gate.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "warp/sockaddr.h"
+#include "warp/text.h"
+
+#define BATCH 32u
+#define RECEIVE_BUFFER (4 * 1024 * 1024) /* bytes that an application may be ahead of us */
+#define ERRORS_AT_ONCE 64u
+
+struct gate_udp {
+	struct gate gate;
+	bool learn;             /* deliveries go to the last sender */
+	struct endpoint target; /* family 0: nobody has sent yet */
+	union inet_sockaddr to; /* target, as the kernel wants it */
+	socklen_t to_size;
+	struct {
+		struct mmsghdr message[BATCH];
+		struct iovec vector[BATCH];
+		union inet_sockaddr source[BATCH];
+		struct buf *buf[BATCH];
+	} in;
+	struct {
+		struct mmsghdr message[BATCH];
+		struct iovec vector[BATCH];
+		struct buf *buf[BATCH];
+		u32 count;
+	} out;
+};
+
+static struct gate_udp *gate_udp(struct gate *g)
+{
+	return (struct gate_udp *)g;
+}
+
+static void drop(struct gate_udp *u, enum drop_reason reason)
+{
+	engine_gate_dropped(u->gate.engine, u->gate.tunnel, reason);
+}
+
+static void set_target(struct gate_udp *u, const struct endpoint *target)
+{
+	if (endpoint_equal(&u->target, target))
+		return;
+	u->target = *target;
+	u->to_size = endpoint_to_sockaddr(target, &u->to);
+}
+
+/* --- from the application ----------------------------------------------------------------- */
+
+/* Counts the datagrams that found nobody. */
+static void read_errors(struct gate_udp *u)
+{
+	struct msghdr message = { 0 };
+	u32 i;
+
+	for (i = 0; i < ERRORS_AT_ONCE; i++) {
+		if (recvmsg(u->gate.fd, &message, MSG_ERRQUEUE | MSG_DONTWAIT) < 0)
+			return;
+		drop(u, DROP_GATE_CLOSED);
+	}
+}
+
+/* There is no buffer: what waits is dropped, as later it would only be older. */
+static void discard(struct gate_udp *u)
+{
+	u8 nothing;
+	u32 i;
+
+	for (i = 0; i < BATCH; i++) {
+		if (recv(u->gate.fd, &nothing, sizeof(nothing), MSG_DONTWAIT) < 0)
+			return;
+		drop(u, DROP_NO_BUFFER);
+	}
+}
+
+/* Buffers for the next batch, as many as there are. */
+static u32 get_buffers(struct gate_udp *u)
+{
+	u32 i;
+
+	for (i = 0; i < BATCH; i++) {
+		u->in.buf[i] = buf_get(u->gate.pool);
+		if (!u->in.buf[i])
+			break;
+		u->in.vector[i].iov_base = buf_data(u->in.buf[i]);
+		u->in.message[i].msg_hdr.msg_namelen = sizeof(u->in.source[i]);
+	}
+	return i;
+}
+
+/* Takes over the reference to the buffer. */
+static void take(struct gate_udp *u, u64 now, u32 i)
+{
+	const struct mmsghdr *m = &u->in.message[i];
+	struct buf *b = u->in.buf[i];
+	struct endpoint source = { 0 };
+
+	if (endpoint_from_sockaddr(&u->in.source[i], m->msg_hdr.msg_namelen, &source) < 0 ||
+	    !address_is_loopback(&source.address)) {
+		drop(u, DROP_NOT_ALLOWED);
+		buf_put(b);
+	} else if (!m->msg_len) {
+		drop(u, DROP_MALFORMED);
+		buf_put(b);
+	} else {
+		if (u->learn)
+			set_target(u, &source);
+		b->length = m->msg_len;
+		engine_send(u->gate.engine, now, u->gate.tunnel, b);
+	}
+}
+
+static void udp_readable(struct gate *g, u64 now)
+{
+	struct gate_udp *u = gate_udp(g);
+	u32 i, room = get_buffers(u);
+	int count = 0;
+
+	if (room)
+		count = recvmmsg(g->fd, u->in.message, room, MSG_DONTWAIT, NULL);
+	else
+		discard(u);
+	if (count <= 0)
+		read_errors(u);
+	/* In the order of arrival; then the unused ones, so that the next to be used is warm. */
+	for (i = 0; i < room; i++) {
+		if ((int)i < count)
+			take(u, now, i);
+		else
+			buf_put(u->in.buf[i]);
+	}
+}
+
+/* --- to the application ------------------------------------------------------------------- */
+
+static enum drop_reason send_failed(int error)
+{
+	switch (error) {
+	case EAGAIN:
+	case ENOBUFS:
+	case ENOMEM:
+		return DROP_GATE_FULL;
+	case EMSGSIZE:
+		return DROP_TOO_LARGE;
+	default:
+		return DROP_SEND_ERROR;
+	}
+}
+
+/* Sends what is queued from `from` on; returns how many are done with. A refusal concerns what was
+ * sent before: it is read from the error queue, and the same datagram is sent again. */
+static u32 send_some(struct gate_udp *u, u32 from, u32 *refusals)
+{
+	int sent = sendmmsg(u->gate.fd, u->out.message + from, u->out.count - from,
+			    MSG_DONTWAIT | MSG_NOSIGNAL);
+
+	if (sent > 0)
+		return (u32)sent;
+	if (errno == EINTR)
+		return 0;
+	if (errno == ECONNREFUSED && (*refusals)++ < 2 * BATCH) {
+		read_errors(u);
+		return 0;
+	}
+	drop(u, send_failed(errno));
+	return 1;
+}
+
+static void udp_flush(struct gate *g)
+{
+	struct gate_udp *u = gate_udp(g);
+	u32 i, done = 0, refusals = 0;
+
+	while (done < u->out.count)
+		done += send_some(u, done, &refusals);
+	for (i = 0; i < u->out.count; i++)
+		buf_put(u->out.buf[i]);
+	u->out.count = 0;
+}
+
+static void udp_deliver(struct gate *g, const struct delivery *d)
+{
+	struct gate_udp *u = gate_udp(g);
+	u32 i;
+
+	if (!u->to_size) {
+		drop(u, DROP_GATE_CLOSED);
+		buf_put(d->buf);
+		return;
+	}
+	i = u->out.count++;
+	u->out.buf[i] = d->buf;
+	u->out.vector[i] = (struct iovec){ .iov_base = d->data, .iov_len = d->size };
+	u->out.message[i].msg_hdr.msg_namelen = u->to_size;
+	if (u->out.count == BATCH)
+		udp_flush(g);
+}
+
+/* --- opening and closing ------------------------------------------------------------------ */
+
+static void udp_close(struct gate *g)
+{
+	struct gate_udp *u = gate_udp(g);
+	u32 i;
+
+	for (i = 0; i < u->out.count; i++)
+		buf_put(u->out.buf[i]);
+	if (g->fd >= 0)
+		close(g->fd);
+	free(u);
+}
+
+static const struct gate_ops udp_ops = {
+	.readable = udp_readable,
+	.deliver = udp_deliver,
+	.flush = udp_flush,
+	.close = udp_close,
+};
+
+static void prepare_messages(struct gate_udp *u)
+{
+	u32 i;
+
+	for (i = 0; i < BATCH; i++) {
+		u->in.vector[i].iov_len = BUF_PAYLOAD_MAX;
+		u->in.message[i].msg_hdr.msg_iov = &u->in.vector[i];
+		u->in.message[i].msg_hdr.msg_iovlen = 1;
+		u->in.message[i].msg_hdr.msg_name = &u->in.source[i];
+		u->out.message[i].msg_hdr.msg_iov = &u->out.vector[i];
+		u->out.message[i].msg_hdr.msg_iovlen = 1;
+		u->out.message[i].msg_hdr.msg_name = &u->to;
+	}
+}
+
+static void set_options(int fd, int family)
+{
+	int on = 1, size = RECEIVE_BUFFER;
+
+	if (family == AF_INET6) {
+		setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof(on));
+		setsockopt(fd, IPPROTO_IPV6, IPV6_RECVERR, &on, sizeof(on));
+	} else {
+		setsockopt(fd, IPPROTO_IP, IP_RECVERR, &on, sizeof(on));
+	}
+	if (setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &size, sizeof(size)) < 0)
+		setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &size, sizeof(size));
+}
+
+static int bind_local(struct gate_udp *u, const struct endpoint *local)
+{
+	union inet_sockaddr name;
+	socklen_t size = endpoint_to_sockaddr(local, &name);
+
+	if (!address_is_loopback(&local->address))
+		return -EINVAL;
+	u->gate.fd = socket(name.any.sa_family, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (u->gate.fd < 0)
+		return -errno;
+	set_options(u->gate.fd, name.any.sa_family);
+	return bind(u->gate.fd, &name.any, size) < 0 ? -errno : 0;
+}
+
+static const char *bind_hint(int error)
+{
+	switch (error) {
+	case -EADDRINUSE:
+		return ": another program has this port";
+	case -EADDRNOTAVAIL:
+		return ": is the interface lo up?";
+	case -EINVAL:
+		return ": a gate has a loopback address";
+	default:
+		return "";
+	}
+}
+
+int gate_open_udp(struct gate **ret, const struct gate_options *options,
+		  const struct conf_gate *conf, struct conf_error *ret_error)
+{
+	struct gate_udp *u = calloc(1, sizeof(*u));
+	int error = -ENOMEM;
+
+	if (u) {
+		u->gate = (struct gate){ .ops = &udp_ops,
+					 .engine = options->engine,
+					 .pool = options->pool,
+					 .tunnel = options->tunnel,
+					 .fd = -1 };
+		u->learn = conf->gate_to_application.address.family == 0;
+		set_target(u, &conf->gate_to_application);
+		prepare_messages(u);
+		error = bind_local(u, &conf->application_to_gate);
+	}
+	if (error) {
+		snprintf(ret_error->text, sizeof(ret_error->text), "udp %s: %s%s",
+			 endpoint_text(&conf->application_to_gate), strerror(-error),
+			 bind_hint(error));
+		if (u)
+			udp_close(&u->gate);
+		return error;
+	}
+	*ret = &u->gate;
+	return 0;
+}
