@@ -2,7 +2,10 @@
 /*
  * mapserver.h - the facade of the map's core: hub + registry, datagrams in and out.
  *
- * Shape and rules are those of engine.h: nothing is called back, output is drained.
+ * Shape and rules are those of engine.h: nothing is called back (but admit, which only answers),
+ * output is drained. Bounded are: nodes (max_nodes), what each may register and ask for (see
+ * registry.h), what waits to be sent, and what anybody can make the map send to one address
+ * without having been asked from there.
  */
 #ifndef WARP_MAPSERVER_H
 #define WARP_MAPSERVER_H
@@ -12,17 +15,24 @@
 #include "warp/drop.h"
 #include "warp/endpoint.h"
 
-#define MAPSERVER_QUEUE 4096u /* datagrams waiting to be sent; a power of two */
+#define MAPSERVER_QUEUE 4096u    /* datagrams waiting to be sent; a power of two */
+#define MAPSERVER_DATAGRAM 1232u /* largest UDP payload sent: fits every IPv6 link */
+#define MAPSERVER_ROUTES 2u      /* interfaces of a node that a push is sent to */
+#define MAPSERVER_MAX_NODES 1000000u
+/* Datagrams a second to one address (at once: twice as many) that are pushes, or exceed three
+ * times the question. A node may lie about where it is; it shall not make the map a weapon. */
+#define MAPSERVER_UNASKED_RATE 1000u
 
 struct mapserver_options {
 	struct identity identity;
 	struct allocator allocator;
 	struct random_source random;
-	struct pool *pool;
-	u64 client_expiry; /* ns */
-	u32 max_nodes;
+	struct pool *pool;  /* the caller's; outlives the map server */
+	u64 client_expiry;  /* ns */
+	u32 max_nodes;      /* at most MAPSERVER_MAX_NODES */
 	u64 handshake_rate; /* a second, before cookies are asked for */
-	/* NULL: anybody may register; else only keys for which it says true. */
+	/* NULL: anybody may register; else only keys for which it says true. What it says may change;
+	 * a node that is no longer admitted is forgotten when it speaks. */
 	bool (*admit)(void *ctx, const u8 key[static KEY_SIZE]);
 	void *ctx;
 };
@@ -30,8 +40,14 @@ struct mapserver_options {
 struct mapserver;
 
 struct mapserver_stats {
-	u32 nodes;
-	u64 received, sent, registrations, queries, pushes, handshakes;
+	u32 nodes;         /* that have shown to hold their keys */
+	u64 received;      /* datagrams */
+	u64 sent;          /* datagrams taken from the queue */
+	u64 registrations; /* answered */
+	u64 queries;       /* keys asked for */
+	u64 pushes;        /* watchers told of a change */
+	u64 handshakes;    /* completed */
+	u64 refused;       /* initiations of strangers while the table was full */
 	struct drop_counts drops;
 };
 
@@ -46,7 +62,7 @@ u64 mapserver_next_expiry(const struct mapserver *m);
 void mapserver_expire(struct mapserver *m, u64 now);
 
 struct map_outgoing {
-	struct buf *buf; /* the receiver's to put */
+	struct buf *buf; /* the receiver's to put; may be shared: read only */
 	struct endpoint destination;
 	u8 listener;
 };

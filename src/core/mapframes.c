@@ -1,0 +1,291 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * mapframes.c - what nodes say to the map inside of a session, and what they are told.
+ *
+ * Answers to the frames of one datagram are collected and go back to where it came from, in one
+ * datagram where they fit. All that fits in three times the size of the question is free; what
+ * exceeds it is paid from the allowance of the address that it goes to, because a node may have
+ * written another's address on its question.
+ *
+ * A change is pushed when it happens, sealed once for each node that is told and sent to the last
+ * interfaces from which that node was heard. Nobody acknowledges a push: who missed it learns the
+ * same by its next question.
+ *
+ * A key that is not here, and one whose owner does not ask for the asker, get the same answer: no
+ * mappings.
+ */
+#include "mapserver_internal.h"
+
+#include <errno.h>
+#include <string.h>
+
+#define FREE_TIMES 3u /* an answer may have as many times the bytes of its question */
+/* frame header, key, flags, count */
+#define MAPPING_HEADER (3u + KEY_SIZE + 2u)
+#define MAPPING_MAX_SIZE 38u /* two IPv6 endpoints */
+
+_Static_assert(MAPPING_HEADER + MAPPING_MAX_SIZE <= MAP_PLAIN_MAX, "no mapping fits");
+
+/* An authentic datagram, and the answer that grows from its frames. */
+struct question {
+	struct mapserver *m;
+	struct client *client;
+	const struct route *from;
+	size_t free;        /* bytes that may still go back */
+	struct buf *answer; /* NULL: none begun */
+	size_t size;        /* of its frames */
+};
+
+/* --- answers ----------------------------------------------------------------------------- */
+
+static void answer_send(struct question *q)
+{
+	size_t total = q->size + WIRE_OVERHEAD;
+
+	if (!q->answer)
+		return;
+	if (map_seal(q->m, q->client, q->answer, q->size))
+		map_enqueue(q->m, q->answer, q->from, total > q->free);
+	else
+		buf_put(q->answer);
+	q->free -= total < q->free ? total : q->free;
+	q->answer = NULL;
+}
+
+/* Appends to the answer begun, if there is one with room. */
+static bool answer_append(struct question *q, const struct frame *f)
+{
+	int r;
+
+	if (!q->answer)
+		return false;
+	r = frame_put(map_plain(q->answer) + q->size, MAP_PLAIN_MAX - q->size, f);
+	if (r < 0)
+		return false;
+	q->size += (size_t)r;
+	return true;
+}
+
+static void answer(struct question *q, const struct frame *f)
+{
+	if (answer_append(q, f))
+		return;
+	answer_send(q);
+	q->answer = map_datagram(q->m);
+	q->size = 0;
+	answer_append(q, f);
+}
+
+/* --- mappings ---------------------------------------------------------------------------- */
+
+/* How many of the mappings go in one datagram. A node that has more is told of in part: of the
+ * interfaces heard last. */
+static u8 mappings_that_fit(const struct frame_mapping_response *f)
+{
+	size_t size = MAPPING_HEADER;
+	u8 n;
+
+	for (n = 0; n < f->count; n++) {
+		size += wire_endpoint_size(&f->mapping[n].observed) +
+			wire_endpoint_size(&f->mapping[n].lan);
+		if (size > MAP_PLAIN_MAX)
+			break;
+	}
+	return n;
+}
+
+/* node NULL: there is nothing to tell about key. */
+static void write_mappings(struct frame *ret, const u8 key[static KEY_SIZE],
+			   const struct registry_node *node, u8 flags)
+{
+	struct frame_mapping_response *f = &ret->mapping_response;
+
+	ret->type = FRAME_MAPPING_RESPONSE;
+	memcpy(f->key, key, KEY_SIZE);
+	f->flags = flags;
+	f->count = node ? (u8)registry_mappings(node, f->mapping, WIRE_MAPPINGS_MAX) : 0;
+	f->count = mappings_that_fit(f);
+}
+
+struct push {
+	struct mapserver *m;
+	size_t size;
+	u8 plain[MAP_PLAIN_MAX];
+};
+
+static void push_begin(struct push *p, struct mapserver *m, const struct registry_node *about)
+{
+	struct frame f;
+	int r;
+
+	write_mappings(&f, registry_key(about), about, MAPPING_PUSH);
+	r = frame_put(p->plain, sizeof(p->plain), &f);
+	p->size = r < 0 ? 0 : (size_t)r;
+	p->m = m;
+}
+
+/* The same bytes on every route: the receiver's window lets one of them through. */
+static void push_sealed(struct mapserver *m, struct buf *b, const struct registry_node *to)
+{
+	struct endpoint endpoints[MAPSERVER_ROUTES];
+	u8 listeners[MAPSERVER_ROUTES];
+	size_t count = registry_routes(to, endpoints, listeners, MAPSERVER_ROUTES);
+
+	for (size_t i = 0; i < count; i++) {
+		const struct route route = { endpoints[i], listeners[i] };
+
+		map_enqueue(m, buf_ref(b), &route, true);
+	}
+}
+
+static void push_to(void *ctx, struct registry_node *to)
+{
+	struct push *p = ctx;
+	struct mapserver *m = p->m;
+	struct buf *b = map_datagram(m);
+
+	if (!b)
+		return;
+	memcpy(map_plain(b), p->plain, p->size);
+	if (map_seal(m, client_of(to), b, p->size)) {
+		m->stats.pushes++;
+		push_sealed(m, b, to);
+	}
+	buf_put(b);
+}
+
+void map_tell_watchers(struct mapserver *m, const struct registry_node *node)
+{
+	struct push push;
+
+	push_begin(&push, m, node);
+	registry_watchers(m->registry, node, push_to, &push);
+}
+
+/* --- questions --------------------------------------------------------------------------- */
+
+/* client_expiry as it is told: whole seconds. */
+static u16 expiry_seconds(const struct mapserver *m)
+{
+	u64 seconds = m->options.client_expiry / NS_PER_S;
+
+	return seconds < UINT16_MAX ? (u16)seconds : UINT16_MAX;
+}
+
+/* Where the datagram came from is what counts. What the node says about its LAN is only told on,
+ * and only if it can be an address of a host. */
+static void on_register(struct question *q, const struct frame_register_request *f)
+{
+	static const struct endpoint none;
+	struct mapserver *m = q->m;
+	struct registry_node *node = q->client->node;
+	struct frame response = { .type = FRAME_REGISTER_RESPONSE };
+	int changed = registry_set_interface(m->registry, m->now, node, f->interface,
+					     &q->from->endpoint,
+					     endpoint_is_usable(&f->lan) ? &f->lan : &none,
+					     q->from->listener);
+
+	if (changed < 0)
+		return;
+	m->stats.registrations++;
+	response.register_response = (struct frame_register_response){
+		.interface = f->interface,
+		.expiry = expiry_seconds(m),
+		.observed = q->from->endpoint,
+	};
+	answer(q, &response);
+	if (changed)
+		map_tell_watchers(m, node);
+}
+
+/* The asker has just become visible to other: by its first want of it. */
+static void tell_about_asker(struct question *q, struct registry_node *other)
+{
+	struct wire_mapping mapping;
+	struct push push;
+
+	if (!registry_mappings(q->client->node, &mapping, 1))
+		return;
+	push_begin(&push, q->m, q->client->node);
+	push_to(&push, other);
+}
+
+static void on_query(struct question *q, const u8 key[static KEY_SIZE])
+{
+	struct registry *registry = q->m->registry;
+	struct registry_node *node = q->client->node;
+	struct registry_node *other = registry_find(registry, key);
+	struct frame response;
+	bool is_new;
+
+	q->m->stats.queries++;
+	is_new = registry_want(registry, q->m->now, node, key) > 0;
+	if (other && (other == node || !registry_may_learn(registry, node, other)))
+		other = NULL;
+	write_mappings(&response, key, other, 0);
+	answer(q, &response);
+	if (is_new && other)
+		tell_about_asker(q, other);
+}
+
+static void on_mapping_request(struct question *q, const struct frame_mapping_request *f)
+{
+	for (u8 i = 0; i < f->count; i++)
+		on_query(q, f->keys + (size_t)i * KEY_SIZE);
+}
+
+static void on_deregister(struct question *q, const struct frame_deregister *f)
+{
+	struct frame response = { .type = FRAME_DEREGISTER_RESPONSE, .deregister = *f };
+
+	answer(q, &response);
+	if (registry_clear_interface(q->m->registry, q->client->node, f->interface))
+		map_tell_watchers(q->m, q->client->node);
+}
+
+/* The map keeps no counts of paths; it tells the address that it sees. */
+static void on_probe(struct question *q, const struct frame_probe *f)
+{
+	struct frame response = { .type = FRAME_PROBE_REPLY };
+
+	response.probe_reply.stamp = f->stamp;
+	response.probe_reply.seen = q->from->endpoint;
+	answer(q, &response);
+}
+
+/* Whatever else is in a frame's type is for peers, or from the future. */
+static void on_frame(struct question *q, const struct frame *f)
+{
+	switch (f->type) {
+	case FRAME_REGISTER_REQUEST:
+		on_register(q, &f->register_request);
+		break;
+	case FRAME_MAPPING_REQUEST:
+		on_mapping_request(q, &f->mapping_request);
+		break;
+	case FRAME_DEREGISTER_REQUEST:
+		on_deregister(q, &f->deregister);
+		break;
+	case FRAME_PROBE:
+		on_probe(q, &f->probe);
+		break;
+	default:
+		break;
+	}
+}
+
+void map_frames(struct mapserver *m, struct client *client, const struct route *from, size_t size,
+		u8 *plain, size_t plain_size)
+{
+	struct question q = { m, client, from, size * FREE_TIMES, NULL, 0 };
+	struct frame f;
+	int r;
+
+	while ((r = frame_next(&plain, &plain_size, &f)) > 0 && f.type != FRAME_CLOSE)
+		on_frame(&q, &f);
+	if (r < 0)
+		drop_count(&m->stats.drops, DROP_BAD_FRAME);
+	answer_send(&q);
+	if (r > 0)
+		map_forget(m, client);
+}

@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * mapserver_internal.h - what mapserver.c (nodes, datagrams, the queue) and mapframes.c (what is
+ * said inside of a session) share.
+ */
+#ifndef WARP_MAPSERVER_INTERNAL_H
+#define WARP_MAPSERVER_INTERNAL_H
+
+#include "warp/hub.h"
+#include "warp/mapserver.h"
+#include "warp/registry.h"
+
+/* Frames that fit in one datagram. */
+#define MAP_PLAIN_MAX (MAPSERVER_DATAGRAM - WIRE_OVERHEAD)
+
+struct mapserver {
+	struct mapserver_options options;
+	struct hub *hub;
+	struct registry *registry;
+	struct ratelim_table unasked; /* datagrams, by destination */
+	struct mapserver_stats stats;
+	u64 now;           /* of the call under way: the hub's look-up of a key is not told */
+	bool full;         /* the last look-up failed for want of room */
+	u32 queued, taken; /* since the beginning */
+	struct map_outgoing queue[MAPSERVER_QUEUE];
+};
+
+/* A node: the hub's half, and the registry's. */
+struct client {
+	struct assoc assoc;
+	struct registry_node *node;
+	u64 tidied; /* when old sessions were last looked for */
+	bool known; /* has shown to hold its key */
+};
+
+/* Where a datagram goes to. */
+struct route {
+	struct endpoint endpoint;
+	u8 listener;
+};
+
+static inline struct client *client_of(const struct registry_node *node)
+{
+	return registry_owner(node);
+}
+
+/* A buffer with room for a datagram of plain frames at map_plain(), or NULL (counted). */
+struct buf *map_datagram(struct mapserver *m);
+static inline u8 *map_plain(struct buf *b)
+{
+	return buf_data(b) + WIRE_HEADER_SIZE;
+}
+
+/* Seals what map_plain(b)[0..size) says for the client. False (counted): there is no session. */
+bool map_seal(struct mapserver *m, struct client *client, struct buf *b, size_t size);
+/* Takes over the reference to b. unasked: the destination's allowance pays for it. */
+void map_enqueue(struct mapserver *m, struct buf *b, const struct route *to, bool unasked);
+
+/* Tells everyone concerned that it is gone, and frees it. */
+void map_forget(struct mapserver *m, struct client *client);
+
+/* The frames of an authentic datagram of size bytes from client. */
+void map_frames(struct mapserver *m, struct client *client, const struct route *from, size_t size,
+		u8 *plain, size_t plain_size);
+/* The mappings of node have changed: tells those who want it and whom it wants. */
+void map_tell_watchers(struct mapserver *m, const struct registry_node *node);
+
+#endif
