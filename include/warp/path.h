@@ -73,6 +73,7 @@ struct path {
 	enum path_state state;
 	u64 born;
 	u64 next_probe;
+	u64 interval;          /* between answered probes, as things stand */
 	u64 last_heard;        /* anything authenticated and fresh, 0: never */
 	u64 answered_stamp;    /* send time of the newest probe that was answered, 0: none */
 	u64 oldest_unanswered; /* send time of the first probe since then, 0: none */
@@ -80,6 +81,7 @@ struct path {
 	u64 rtt, rtt_var;      /* ns, smoothed as RFC 6298; 0: unknown */
 	struct path_probe probe[PATH_PROBES_REMEMBERED];
 	u32 probe_at;
+	u64 last_stamp;                        /* stamps are unique */
 	struct path_counts sent;               /* by us */
 	u64 sent_epoch;                        /* sent.packets when the other end began counting */
 	struct path_counts first;              /* arrived here first and authentic */
@@ -103,6 +105,8 @@ static inline bool path_usable(const struct path *p)
 /* A probe is being sealed for this path: remembers it, gives its contents and plans the next.
  * busy: the peer exchanges data. idle_interval: between probes when it does not, ns. */
 void path_probe(struct path *p, u64 now, bool busy, u64 idle_interval, struct frame_probe *ret);
+/* A padded probe for the MTU: says nothing about life. */
+void path_mtu_probe(struct path *p, u64 now, struct frame_probe *ret);
 /* The answer to a probe of the other end that has just been counted as arrived. */
 void path_reply(const struct path *p, const struct frame_probe *probe, const struct endpoint *seen,
 		struct frame_probe_reply *ret);

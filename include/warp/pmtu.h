@@ -25,6 +25,8 @@ struct pmtu {
 
 /* ceiling: what the local link allows. */
 void pmtu_init(struct pmtu *p, u32 ceiling);
+/* The link's own limit has changed. */
+void pmtu_set_ceiling(struct pmtu *p, u64 now, u32 ceiling);
 /* The path has come to life: search from now on. */
 void pmtu_start(struct pmtu *p, u64 now);
 u64 pmtu_next_expiry(const struct pmtu *p);

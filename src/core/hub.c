@@ -448,6 +448,7 @@ static void receive_transport(struct hub *hub, u64 now, u8 *data, size_t size,
 	ret->plain_size = size - WIRE_OVERHEAD;
 	ret->assoc->opened_at = now;
 	ret->confirmed = assoc_confirm(hub, ret->assoc, session, now);
+	ret->current = ret->assoc->current == session;
 }
 
 void hub_receive(struct hub *hub, u64 now, const struct endpoint *source, u8 *data, size_t size,

@@ -133,26 +133,40 @@ static u64 probe_interval(const struct path *p, u64 now, bool busy, u64 idle_int
 	return busy && p->answered_stamp ? PROBE_SEARCH : busy ? PROBE_SEEK : idle_interval;
 }
 
+static u64 fresh_stamp(struct path *p, u64 now)
+{
+	p->last_stamp = now > p->last_stamp ? now : p->last_stamp + 1;
+	return p->last_stamp;
+}
+
+static void fill_probe(struct path *p, u64 now, struct frame_probe *ret)
+{
+	ret->stamp = fresh_stamp(p, now);
+	ret->packets = p->sent.packets + 1 - p->sent_epoch;
+	ret->bytes = p->sent.bytes;
+}
+
+void path_mtu_probe(struct path *p, u64 now, struct frame_probe *ret)
+{
+	fill_probe(p, now, ret);
+	pmtu_sent(&p->pmtu, ret->stamp);
+}
+
 void path_probe(struct path *p, u64 now, bool busy, u64 idle_interval, struct frame_probe *ret)
 {
 	struct path_probe *probe = &p->probe[p->probe_at];
 
-	/* The interval is that of a path whose last probe was answered: this one has had no time
-	 * for an answer yet. */
-	p->next_probe = now + probe_interval(p, now, busy, idle_interval);
+	p->interval = probe_interval(p, now, busy, idle_interval);
+	p->next_probe = now + p->interval;
 	rate_sample(p, now);
 	p->probe_at = (p->probe_at + 1) % PATH_PROBES_REMEMBERED;
-	probe->stamp = now;
-	probe->packets = p->sent.packets + 1 - p->sent_epoch;
+	fill_probe(p, now, ret);
+	probe->stamp = ret->stamp;
+	probe->packets = ret->packets;
 	if (p->oldest_unanswered == 0)
-		p->oldest_unanswered = now;
+		p->oldest_unanswered = ret->stamp;
 	p->unanswered++;
-	*ret = (struct frame_probe){
-		.stamp = now,
-		.packets = probe->packets,
-		.bytes = p->sent.bytes,
-	};
-	/* An idle path hears soon whether this one was lost. */
+	/* An idle path does not wait that long to learn that this one was lost. */
 	if (path_usable(p) && p->answered_stamp)
 		p->next_probe = time_min(p->next_probe, now + 2 * overdue_after(p));
 }
@@ -162,7 +176,7 @@ void path_reply(const struct path *p, const struct frame_probe *probe, const str
 {
 	*ret = (struct frame_probe_reply){
 		.stamp = probe->stamp,
-		.packets = p->first.packets + p->duplicate.packets,
+		.packets = p->first.packets + p->duplicate.packets - p->in.received_base,
 		.bytes = p->first.bytes + p->duplicate.bytes,
 		.seen = *seen,
 	};
@@ -254,12 +268,14 @@ bool path_take_reply(struct path *p, u64 now, const struct frame_probe_reply *re
 
 	if (!probe)
 		return false;
-	rtt_sample(p, now - probe->stamp);
+	rtt_sample(p, now > probe->stamp ? now - probe->stamp : 1);
 	take_report(p, probe, reply->packets);
 	if (probe->stamp > p->answered_stamp)
 		p->answered_stamp = probe->stamp;
 	probe->stamp = 0;
 	recount_unanswered(p);
+	if (p->unanswered == 0)
+		p->next_probe = p->answered_stamp + p->interval;
 	/* An answer that comes very late shows that the path works, not that it works now. */
 	if (p->oldest_unanswered && p->state != PATH_PROBING &&
 	    now - p->oldest_unanswered >= DEAD_AFTER)

@@ -118,3 +118,15 @@ bool pmtu_refused(struct pmtu *p, u64 now, u32 size)
 	p->next = now;
 	return shrank;
 }
+
+void pmtu_set_ceiling(struct pmtu *p, u64 now, u32 ceiling)
+{
+	p->ceiling = ceiling;
+	p->too_large = ceiling + 1;
+	p->probing = 0;
+	p->tries = 0;
+	if (p->size > ceiling)
+		p->size = ceiling;
+	if (p->next != TIME_NEVER)
+		p->next = now;
+}

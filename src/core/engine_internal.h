@@ -1,0 +1,295 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * engine_internal.h - the node's state, and what its rooms call of one another.
+ *
+ *   engine.c    the facade: demultiplexes what comes in, keeps the timer, hands out what goes out
+ *   iface.c     local interfaces and the outbox of each
+ *   peer.c      peers: sessions, probes, control frames
+ *   nat.c       candidates and overrides: which paths a peer ought to have
+ *   pathset.c   the paths of a peer, and which of them carry data
+ *   tunnel.c    payloads: framing, sequence, fragments, delivery
+ *   fragment.c  putting fragments together
+ *   mapproto.c  the node's side of the map
+ *   view.c      pictures for people
+ */
+#ifndef WARP_ENGINE_INTERNAL_H
+#define WARP_ENGINE_INTERNAL_H
+
+#include "warp/engine.h"
+#include "warp/hub.h"
+#include "warp/path.h"
+#include "warp/view.h"
+
+#define UDP_IP4_OVERHEAD 28u
+#define UDP_IP6_OVERHEAD 48u
+#define BUSY_TIME (2 * NS_PER_S) /* a peer is busy for so long after the last payload */
+#define DELIVERIES 1024u         /* powers of two */
+#define NOTICES 256u
+#define REASSEMBLIES 64u
+#define MAX_OVERRIDES 32u
+#define CONTROL_RESERVE 64u           /* outbox places that payloads leave free */
+#define QUEUE_DEADLINE (1 * NS_PER_S) /* of payloads whose tunnel has no send_deadline */
+#define DATAGRAM_MAX 65507u
+
+_Static_assert(MAX_PEER_PATHS <= 64, "path masks are 64 bits");
+_Static_assert(MAX_IFACES <= 32, "interface masks are 32 bits");
+_Static_assert((OUTBOX_SIZE & (OUTBOX_SIZE - 1)) == 0, "a ring is a power of two");
+
+/* --- interfaces ------------------------------------------------------------------------------ */
+
+struct queued {
+	struct buf *buf;
+	struct endpoint destination;
+	u64 deadline; /* TIME_NEVER: none */
+	u16 peer;     /* NO_INDEX: not a peer's path */
+	u16 tunnel;   /* NO_INDEX: control */
+	u8 path;
+};
+
+#define NO_INDEX 0xffffu
+
+struct outbox {
+	u32 head, tail; /* free running; count is tail - head */
+	struct queued entry[OUTBOX_SIZE];
+};
+
+struct iface {
+	bool used;
+	struct iface_options options;
+	bool resting;
+	u32 failures; /* in a row */
+	u64 rest_until;
+	u64 sent_packets, sent_bytes, received_packets, received_bytes, send_errors;
+	struct outbox outbox;
+};
+
+/* --- tunnels --------------------------------------------------------------------------------- */
+
+struct tunnel {
+	bool used;
+	char name[NAME_SIZE];
+	u16 id;
+	bool routed;
+	u32 mtu;
+	u64 send_deadline;
+	u32 copies;
+	u16 *peers;
+	size_t peer_count;
+	u32 pending;
+	u64 sent, sent_bytes, copies_sent, received, received_bytes;
+	struct drop_counts drops;
+};
+
+/* The numbering of one tunnel's payloads to and from one peer. */
+struct flow {
+	u32 next_sequence; /* of the next payload to the peer */
+	bool begun;
+	u32 highest;  /* received */
+	u64 expected; /* how many have been numbered since the first received */
+	u64 arrived;  /* how many of those came */
+	u64 lost_before;
+};
+
+struct reassembly {
+	struct buf *buf; /* NULL: free */
+	u16 peer, tunnel, unit;
+	u32 sequence, total, have;
+	u64 seen[4]; /* bitmap of 256 fragments */
+	u64 deadline;
+};
+
+/* --- peers ----------------------------------------------------------------------------------- */
+
+struct override {
+	bool used;
+	u8 iface;                           /* ours, that received it */
+	struct endpoint registered, actual; /* what the map says, what it really is */
+};
+
+/* What one map says of a peer. */
+struct mappings {
+	u8 count;
+	u64 at;
+	struct wire_mapping entry[WIRE_MAPPINGS_MAX];
+};
+
+/* The first member of what an assoc's owner points to. */
+enum owner_kind { OWNER_PEER, OWNER_MAP };
+
+struct peer {
+	enum owner_kind kind;
+	u16 index;
+	char name[NAME_SIZE];
+	struct assoc assoc;
+	struct endpoint fixed[MAX_PEER_ENDPOINTS];
+	size_t fixed_count;
+	struct mappings *mappings[MAX_MAPS]; /* from the allocator, NULL: nothing yet */
+	struct override overrides[MAX_OVERRIDES];
+	struct path paths[MAX_PEER_PATHS];
+	u64 used_mask;    /* paths in use */
+	u64 usable_mask;  /* live or degraded */
+	u64 backup_mask;  /* dead, but answered once */
+	u32 datagram_max; /* UDP payload that all usable paths carry */
+	u64 busy_until;
+	u64 expiry;
+	bool connected; /* as last told */
+	bool closed;
+	bool lost_kicked; /* a handshake was asked for since the last path was lost */
+	struct flow flows[MAX_TUNNELS];
+};
+
+/* --- maps ------------------------------------------------------------------------------------ */
+
+enum registration_state { REG_NONE, REG_WANTED, REG_DONE, REG_CLEARING };
+
+struct registration {
+	enum registration_state state;
+	u64 next; /* when to send again */
+	u64 next_keepalive;
+	u32 tries; /* since the last answer */
+	u64 answered_at;
+	struct endpoint observed;
+};
+
+#define MAX_MAP_ENDPOINTS 8u
+
+struct map {
+	enum owner_kind kind;
+	bool used;
+	u16 index;
+	struct assoc assoc;
+	struct endpoint endpoints[MAX_MAP_ENDPOINTS];
+	size_t endpoint_count;
+	struct registration registrations[MAX_IFACES];
+	u64 next_query;
+	u32 queries; /* since something changed */
+	u64 answered_at;
+	u64 expiry;
+	bool connected; /* as last told */
+};
+
+struct engine {
+	struct engine_options options;
+	struct hub *hub;
+	struct allowedips *allowedips;
+	struct iface *ifaces[MAX_IFACES]; /* NULL: not in use */
+	u32 iface_mask, resting_mask;
+	u32 outgoing_mask; /* interfaces whose outbox is not empty */
+	struct peer *peers[MAX_PEERS];
+	u32 peer_limit; /* one past the highest in use */
+	struct map maps[MAX_MAPS];
+	struct tunnel tunnels[MAX_TUNNELS];
+	u16 tunnel_by_id[65536]; /* index + 1, 0: none */
+	struct reassembly reassemblies[REASSEMBLIES];
+	struct delivery deliveries[DELIVERIES];
+	u32 delivery_head, delivery_tail;
+	struct notice notices[NOTICES];
+	u32 notice_head, notice_tail;
+	struct ratelim unknown_index;
+	struct drop_counts drops;
+	u64 expiry;
+	bool closing;
+};
+
+/* Where a datagram came from. */
+struct arrival {
+	u64 now;
+	u8 iface;
+	struct endpoint source;
+	struct buf *buf; /* holds it; deliveries take references */
+	u32 size;        /* of the whole datagram */
+	bool current;    /* opened under the current session */
+};
+
+/* engine.c */
+void engine_arm(struct engine *e, u64 at);
+void engine_notice(struct engine *e, enum notice_kind kind, u16 a, u16 b, u16 c);
+/* Takes over one reference to buf. */
+void engine_deliver(struct engine *e, u16 tunnel, u16 peer, u8 *data, u32 size, struct buf *buf);
+
+/* iface.c */
+struct iface *iface_get(const struct engine *e, u8 iface);
+u32 iface_udp_max(const struct iface *i);
+/* Queues b (shared: takes its own reference) on iface. false: no place, or no such interface. */
+bool iface_queue(struct engine *e, u8 iface, struct buf *b, const struct queued *q);
+/* Queues raw bytes (a handshake message) to destination. */
+void iface_queue_bytes(struct engine *e, u8 iface, const struct endpoint *destination,
+		       const u8 *bytes, size_t size);
+void iface_forget_peer(struct engine *e, u16 peer);
+void iface_forget_tunnel(struct engine *e, u16 tunnel);
+u64 iface_next_expiry(const struct engine *e);
+void iface_expire(struct engine *e, u64 now);
+
+/* peer.c */
+struct peer *peer_get(const struct engine *e, u16 peer);
+void peer_arm(struct engine *e, struct peer *p, u64 at);
+void peer_expire(struct engine *e, struct peer *p, u64 now);
+/* Seals frames (at most cap PMTU_BASE) for one path of p and queues them as control. */
+bool peer_send_frames(struct engine *e, struct peer *p, u64 now, u8 path,
+		      const struct frame *frames, size_t count, u32 pad_to);
+void peer_receive(struct engine *e, struct peer *p, const struct arrival *in,
+		  const struct hub_result *r);
+/* A copy of something that had arrived already. */
+void peer_duplicate(struct engine *e, struct peer *p, const struct arrival *in);
+void peer_established(struct engine *e, struct peer *p, const struct arrival *in);
+/* Data flows: probes go at the busy rate from now on. */
+void peer_busy(struct engine *e, struct peer *p, u64 now);
+void peer_close(struct engine *e, struct peer *p, u64 now, enum close_reason reason);
+
+/* pathset.c */
+int pathset_find(const struct peer *p, u8 iface, const struct endpoint *remote);
+/* Finds or makes; -1: there is no room that something better does not need. */
+int pathset_add(struct engine *e, struct peer *p, u64 now, u8 iface, const struct endpoint *remote,
+		enum path_origin origin);
+void pathset_remove(struct engine *e, struct peer *p, u64 now, u32 path);
+void pathset_remove_iface(struct engine *e, struct peer *p, u64 now, u8 iface);
+/* After a path's state or MTU changed: masks, limits, notices. */
+void pathset_update(struct engine *e, struct peer *p, u64 now);
+/* The paths that a payload goes out on; copies 0: all. */
+u64 pathset_select(const struct peer *p, u32 copies);
+
+/* nat.c */
+/* Makes the paths that candidates call for, removes those that nothing calls for any more. */
+void nat_refresh(struct engine *e, struct peer *p, u64 now);
+void nat_take_override(struct engine *e, struct peer *p, const struct arrival *in,
+		       const struct endpoint *registered);
+void nat_forget_iface(struct peer *p, u8 iface);
+/* Fills a frame that tells how we are registered on iface; false: nothing to tell. */
+bool nat_override_frame(const struct engine *e, u8 iface, struct frame *ret);
+
+/* tunnel.c */
+void tunnel_payload(struct engine *e, struct peer *p, const struct arrival *in,
+		    const struct frame_payload *f);
+void tunnel_fragment(struct engine *e, struct peer *p, const struct arrival *in,
+		     const struct frame_fragment *f);
+bool tunnel_has_peer(const struct tunnel *t, u16 peer);
+/* Checks and hands a whole payload to its gate; takes over one reference to buf. */
+void tunnel_deliver(struct engine *e, u16 tunnel, u16 peer, u8 *data, u32 size, struct buf *buf);
+u64 flow_lost(const struct flow *f);
+void flow_take(struct flow *f, u32 sequence);
+
+/* fragment.c */
+/* Adds a fragment; true when the payload is whole: *ret is then free for the next one, and the
+ * caller owns *ret_buf with total bytes at BUF_HEADROOM. */
+bool fragment_take(struct engine *e, u64 now, u16 peer, u16 tunnel, const struct frame_fragment *f,
+		   struct buf **ret_buf);
+u64 fragment_next_expiry(const struct engine *e);
+void fragment_expire(struct engine *e, u64 now);
+void fragment_forget(struct engine *e, u16 peer, u16 tunnel);
+
+/* mapproto.c */
+void map_arm(struct engine *e, struct map *m, u64 at);
+void map_expire(struct engine *e, struct map *m, u64 now);
+void map_receive(struct engine *e, struct map *m, const struct arrival *in,
+		 const struct hub_result *r);
+void map_established(struct engine *e, struct map *m, u64 now);
+void map_iface_added(struct engine *e, struct map *m, u64 now, u8 iface);
+void map_iface_removed(struct engine *e, struct map *m, u64 now, u8 iface);
+/* Ask again soon: a peer was added or lost. */
+void map_query_soon(struct engine *e, u64 now);
+void map_shutdown(struct engine *e, struct map *m, u64 now);
+/* Seals frames to the map and queues them on iface. */
+bool map_send_frames(struct engine *e, struct map *m, u64 now, u8 iface, const struct frame *frames,
+		     size_t count);
+
+#endif

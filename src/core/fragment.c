@@ -1,0 +1,139 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * fragment.c - payloads that did not fit one datagram are put together again.
+ *
+ * A fragment says how long the whole is and how long each piece but the last, so that every piece
+ * has its place from the first one that arrives. Pieces were authenticated and are no copies: what
+ * contradicts the first piece comes from a broken peer and is dropped. There is a fixed number of
+ * places; the oldest unfinished payload gives way.
+ */
+#include "engine_internal.h"
+
+#include <string.h>
+
+#define REASSEMBLY_TIME (1 * NS_PER_S)
+
+static bool fragment_fits(const struct frame_fragment *f)
+{
+	u32 offset = (u32)f->index * f->unit, expected;
+
+	if (f->unit == 0 || f->total > BUF_PAYLOAD_MAX || offset >= f->total)
+		return false;
+	expected = f->total - offset < f->unit ? f->total - offset : f->unit;
+	return f->size == expected;
+}
+
+static void reassembly_drop(struct engine *e, struct reassembly *r)
+{
+	drop_count(&e->tunnels[r->tunnel].drops, DROP_INCOMPLETE);
+	buf_put(r->buf);
+	r->buf = NULL;
+}
+
+static struct reassembly *reassembly_find(struct engine *e, u16 peer, u16 tunnel, u32 sequence)
+{
+	for (u32 n = 0; n < REASSEMBLIES; n++) {
+		struct reassembly *r = &e->reassemblies[n];
+
+		if (r->buf && r->sequence == sequence && r->peer == peer && r->tunnel == tunnel)
+			return r;
+	}
+	return NULL;
+}
+
+/* A free place, or that of the payload that has waited longest. */
+static struct reassembly *reassembly_place(struct engine *e)
+{
+	struct reassembly *oldest = &e->reassemblies[0];
+
+	for (u32 n = 0; n < REASSEMBLIES; n++) {
+		struct reassembly *r = &e->reassemblies[n];
+
+		if (!r->buf)
+			return r;
+		if (r->deadline < oldest->deadline)
+			oldest = r;
+	}
+	reassembly_drop(e, oldest);
+	return oldest;
+}
+
+static struct reassembly *reassembly_begin(struct engine *e, u64 now, u16 peer, u16 tunnel,
+					   const struct frame_fragment *f)
+{
+	struct buf *b = buf_get(e->options.pool);
+	struct reassembly *r;
+
+	if (!b) {
+		drop_count(&e->tunnels[tunnel].drops, DROP_NO_BUFFER);
+		return NULL;
+	}
+	r = reassembly_place(e);
+	*r = (struct reassembly){ .buf = b,
+				  .peer = peer,
+				  .tunnel = tunnel,
+				  .unit = f->unit,
+				  .sequence = f->sequence,
+				  .total = f->total,
+				  .deadline = now + REASSEMBLY_TIME };
+	b->length = f->total;
+	engine_arm(e, r->deadline);
+	return r;
+}
+
+bool fragment_take(struct engine *e, u64 now, u16 peer, u16 tunnel, const struct frame_fragment *f,
+		   struct buf **ret_buf)
+{
+	struct reassembly *r = reassembly_find(e, peer, tunnel, f->sequence);
+	u64 bit = UINT64_C(1) << (f->index % 64);
+
+	if (!fragment_fits(f) || (r && (r->unit != f->unit || r->total != f->total))) {
+		drop_count(&e->drops, DROP_BAD_FRAME);
+		return false;
+	}
+	if (!r)
+		r = reassembly_begin(e, now, peer, tunnel, f);
+	if (!r || (r->seen[f->index / 64] & bit))
+		return false;
+	r->seen[f->index / 64] |= bit;
+	memcpy(buf_data(r->buf) + (u32)f->index * f->unit, f->data, f->size);
+	r->have += f->size;
+	if (r->have < r->total)
+		return false;
+	*ret_buf = r->buf;
+	r->buf = NULL;
+	return true;
+}
+
+u64 fragment_next_expiry(const struct engine *e)
+{
+	u64 at = TIME_NEVER;
+
+	for (u32 n = 0; n < REASSEMBLIES; n++) {
+		if (e->reassemblies[n].buf)
+			at = time_min(at, e->reassemblies[n].deadline);
+	}
+	return at;
+}
+
+void fragment_expire(struct engine *e, u64 now)
+{
+	for (u32 n = 0; n < REASSEMBLIES; n++) {
+		struct reassembly *r = &e->reassemblies[n];
+
+		if (r->buf && r->deadline <= now)
+			reassembly_drop(e, r);
+	}
+}
+
+void fragment_forget(struct engine *e, u16 peer, u16 tunnel)
+{
+	for (u32 n = 0; n < REASSEMBLIES; n++) {
+		struct reassembly *r = &e->reassemblies[n];
+
+		if (!r->buf || r->tunnel != tunnel || (peer != NO_INDEX && r->peer != peer))
+			continue;
+		buf_put(r->buf);
+		r->buf = NULL;
+	}
+}

@@ -1,0 +1,483 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * mapproto.c - the node's side of the map: each interface is registered over that interface, and
+ * the map is asked where the peers are.
+ *
+ * Every request is repeated with back-off until it is answered. A map that does not answer is
+ * handshaken with anew (it may have been restarted); it never takes anything away from a peer:
+ * what it said before stays until it says something else.
+ */
+#include "engine_internal.h"
+
+#include <errno.h>
+#include <string.h>
+
+#define RETRY_FIRST (200 * NS_PER_MS)
+#define RETRY_MAX (5 * NS_PER_S)
+#define RETRY_DOUBLINGS 5u
+#define SILENT_TRIES 2u /* unanswered requests after which a handshake is due */
+#define QUERY_FIRST (250 * NS_PER_MS)
+#define QUERY_DOUBLINGS 6u
+#define QUERY_IFACES 2u
+/* An answer that knows nothing does not displace one that did, for so long. */
+#define KEEP_MAPPINGS (60 * NS_PER_S)
+
+void map_arm(struct engine *e, struct map *m, u64 at)
+{
+	m->expiry = time_min(m->expiry, at);
+	engine_arm(e, at);
+}
+
+/* Where to reach the map from iface, or NULL. */
+static const struct endpoint *map_endpoint(const struct engine *e, const struct map *m, u8 iface)
+{
+	const struct iface *i = iface_get(e, iface);
+
+	for (size_t n = 0; i && n < m->endpoint_count; n++) {
+		if (m->endpoints[n].address.family == i->options.local.address.family)
+			return &m->endpoints[n];
+	}
+	return NULL;
+}
+
+static u64 back_off(u64 first, u32 tries, u64 max)
+{
+	u32 doublings = tries < RETRY_DOUBLINGS ? tries : RETRY_DOUBLINGS;
+	u64 delay = first << doublings;
+
+	return delay < max ? delay : max;
+}
+
+/* --- sending --------------------------------------------------------------------------------- */
+
+static bool map_put_frames(struct buf *b, const struct frame *frames, size_t count)
+{
+	u32 used = 0;
+
+	for (size_t n = 0; n < count; n++) {
+		int size = frame_put(b->bytes + BUF_HEADROOM + used, PMTU_BASE - used, &frames[n]);
+
+		if (size < 0)
+			return false;
+		used += (u32)size;
+	}
+	b->length = used;
+	return true;
+}
+
+bool map_send_frames(struct engine *e, struct map *m, u64 now, u8 iface, const struct frame *frames,
+		     size_t count)
+{
+	const struct endpoint *to = map_endpoint(e, m, iface);
+	struct queued q = { .deadline = TIME_NEVER, .peer = NO_INDEX, .tunnel = NO_INDEX };
+	struct buf *b = to ? buf_get(e->options.pool) : NULL;
+	bool sent = false;
+
+	if (!b)
+		return false;
+	q.destination = *to;
+	if (map_put_frames(b, frames, count)) {
+		u32 size = b->length;
+
+		sent = assoc_seal(&m->assoc, now, buf_push(b, WIRE_HEADER_SIZE), size) == 0;
+		b->length += TAG_SIZE;
+		sent = sent && iface_queue(e, iface, b, &q);
+	}
+	buf_put(b);
+	return sent;
+}
+
+static void map_send_initiation(struct engine *e, struct map *m)
+{
+	const u8 *bytes = assoc_initiation(&m->assoc);
+
+	for (u32 mask = e->iface_mask; bytes && mask; mask &= mask - 1) {
+		u8 iface = (u8)__builtin_ctz(mask);
+		const struct endpoint *to = map_endpoint(e, m, iface);
+
+		if (to)
+			iface_queue_bytes(e, iface, to, bytes, WIRE_INITIATION_SIZE);
+	}
+}
+
+static void send_registration(struct engine *e, struct map *m, u64 now, u8 iface)
+{
+	struct frame f = { .type = FRAME_REGISTER_REQUEST };
+
+	f.register_request.interface = iface;
+	f.register_request.lan = e->ifaces[iface]->options.local;
+	map_send_frames(e, m, now, iface, &f, 1);
+}
+
+/* Any interface over which the map answered lately will do. */
+static void send_deregistration(struct engine *e, struct map *m, u64 now, u16 which)
+{
+	struct frame f = { .type = FRAME_DEREGISTER_REQUEST, .deregister = { which } };
+
+	for (u32 mask = e->iface_mask; mask; mask &= mask - 1)
+		map_send_frames(e, m, now, (u8)__builtin_ctz(mask), &f, 1);
+}
+
+static void send_keepalive(struct engine *e, struct map *m, u64 now, u8 iface)
+{
+	struct frame f = { .type = FRAME_PROBE, .probe = { .stamp = now } };
+
+	map_send_frames(e, m, now, iface, &f, 1);
+}
+
+/* Asks for count keys over the interfaces that answered last, at most two of them. */
+static void send_query(struct engine *e, struct map *m, u64 now, const u8 *keys, u8 count)
+{
+	struct frame f = { .type = FRAME_MAPPING_REQUEST, .mapping_request = { count, keys } };
+	u32 left = e->iface_mask;
+
+	for (u32 sent = 0; left && sent < QUERY_IFACES; sent++) {
+		u32 best = (u32)__builtin_ctz(left);
+
+		for (u32 mask = left; mask; mask &= mask - 1) {
+			u32 n = (u32)__builtin_ctz(mask);
+
+			if (m->registrations[n].answered_at > m->registrations[best].answered_at)
+				best = n;
+		}
+		map_send_frames(e, m, now, (u8)best, &f, 1);
+		left &= ~(1u << best);
+	}
+}
+
+static void query_peers(struct engine *e, struct map *m, u64 now)
+{
+	u8 keys[WIRE_KEYS_MAX * KEY_SIZE];
+	u8 count = 0;
+
+	for (u32 n = 0; n < e->peer_limit; n++) {
+		if (!e->peers[n])
+			continue;
+		memcpy(keys + count++ * KEY_SIZE, e->peers[n]->assoc.remote_key, KEY_SIZE);
+		if (count == WIRE_KEYS_MAX) {
+			send_query(e, m, now, keys, count);
+			count = 0;
+		}
+	}
+	if (count)
+		send_query(e, m, now, keys, count);
+}
+
+/* --- receiving ------------------------------------------------------------------------------- */
+
+static void map_answered(struct engine *e, struct map *m, u64 now, u8 iface)
+{
+	m->answered_at = now;
+	m->registrations[iface].tries = 0;
+	if (m->connected)
+		return;
+	m->connected = true;
+	engine_notice(e, NOTICE_MAP_CONNECTED, m->index, 0, 0);
+}
+
+static void take_registration(struct engine *e, struct map *m, const struct arrival *in,
+			      const struct frame_register_response *f)
+{
+	struct registration *r;
+
+	if (f->interface >= MAX_IFACES || !iface_get(e, (u8)f->interface))
+		return;
+	r = &m->registrations[f->interface];
+	if (r->state != REG_WANTED && r->state != REG_DONE)
+		return;
+	if (!endpoint_equal(&r->observed, &f->observed)) {
+		r->observed = f->observed;
+		engine_notice(e, NOTICE_OBSERVED, f->interface, m->index, 0);
+	}
+	if (r->state == REG_WANTED)
+		m->next_query = in->now;
+	r->state = REG_DONE;
+	r->tries = 0;
+	r->answered_at = in->now;
+	r->next = in->now + e->options.scan_interval;
+	r->next_keepalive = in->now + e->options.keepalive_interval;
+	map_arm(e, m, m->next_query);
+	map_arm(e, m, time_min(r->next, r->next_keepalive));
+}
+
+static bool same_mappings(const struct mappings *a, const struct frame_mapping_response *f)
+{
+	if (a->count != f->count)
+		return false;
+	for (u32 n = 0; n < f->count; n++) {
+		if (!endpoint_equal(&a->entry[n].observed, &f->mapping[n].observed) ||
+		    !endpoint_equal(&a->entry[n].lan, &f->mapping[n].lan))
+			return false;
+	}
+	return true;
+}
+
+static void take_mapping(struct engine *e, struct map *m, const struct arrival *in,
+			 const struct frame_mapping_response *f)
+{
+	struct peer *p = NULL;
+	struct mappings *known;
+
+	for (u32 n = 0; n < e->peer_limit && !p; n++) {
+		if (e->peers[n] && memcmp(e->peers[n]->assoc.remote_key, f->key, KEY_SIZE) == 0)
+			p = e->peers[n];
+	}
+	if (!p)
+		return;
+	known = p->mappings[m->index];
+	if (!known)
+		known = mem_alloc(&e->options.allocator, sizeof(*known));
+	if (!known)
+		return;
+	p->mappings[m->index] = known;
+	if (same_mappings(known, f)) {
+		known->at = in->now;
+		return;
+	}
+	if (f->count == 0 && in->now - known->at < KEEP_MAPPINGS && !p->closed)
+		return;
+	known->count = f->count;
+	known->at = in->now;
+	memcpy(known->entry, f->mapping, f->count * sizeof(f->mapping[0]));
+	nat_refresh(e, p, in->now);
+	if (f->count > 0 && !p->connected) {
+		assoc_kick(e->hub, &p->assoc, in->now);
+		peer_arm(e, p, in->now);
+	}
+}
+
+static void take_deregistration(struct map *m, u16 which)
+{
+	if (which < MAX_IFACES && m->registrations[which].state == REG_CLEARING)
+		m->registrations[which].state = REG_NONE;
+}
+
+static void map_frame(struct engine *e, struct map *m, const struct arrival *in,
+		      const struct frame *f)
+{
+	switch (f->type) {
+	case FRAME_REGISTER_RESPONSE:
+		take_registration(e, m, in, &f->register_response);
+		break;
+	case FRAME_MAPPING_RESPONSE:
+		take_mapping(e, m, in, &f->mapping_response);
+		break;
+	case FRAME_DEREGISTER_RESPONSE:
+		take_deregistration(m, f->deregister.interface);
+		break;
+	default:
+		break; /* PROBE_REPLY: that it came is all that it says */
+	}
+}
+
+void map_receive(struct engine *e, struct map *m, const struct arrival *in,
+		 const struct hub_result *r)
+{
+	size_t left = r->plain_size;
+	u8 *at = r->plain;
+	struct frame f;
+	int more;
+
+	map_answered(e, m, in->now, in->iface);
+	while ((more = frame_next(&at, &left, &f)) > 0)
+		map_frame(e, m, in, &f);
+	if (more < 0)
+		drop_count(&e->drops, DROP_BAD_FRAME);
+}
+
+void map_established(struct engine *e, struct map *m, u64 now)
+{
+	m->answered_at = now;
+	for (u32 mask = e->iface_mask; mask; mask &= mask - 1) {
+		struct registration *r = &m->registrations[__builtin_ctz(mask)];
+
+		r->state = REG_WANTED;
+		r->next = now;
+		r->tries = 0;
+	}
+	m->queries = 0;
+	map_arm(e, m, now);
+}
+
+/* --- time ------------------------------------------------------------------------------------ */
+
+/* The map has been silent for several requests in a row: it may know our keys no more. */
+static void suspect_silence(struct engine *e, struct map *m, u64 now, u32 tries)
+{
+	if (tries < SILENT_TRIES || now - m->answered_at < SILENT_TRIES * RETRY_FIRST ||
+	    m->assoc.retry_at != TIME_NEVER)
+		return;
+	assoc_kick(e->hub, &m->assoc, now);
+	if (m->connected) {
+		m->connected = false;
+		engine_notice(e, NOTICE_MAP_LOST, m->index, 0, 0);
+	}
+}
+
+static void expire_registration(struct engine *e, struct map *m, u64 now, u8 iface)
+{
+	struct registration *r = &m->registrations[iface];
+
+	if (r->state == REG_NONE)
+		return;
+	if (r->next <= now) {
+		if (r->state == REG_CLEARING)
+			send_deregistration(e, m, now, iface);
+		else
+			send_registration(e, m, now, iface);
+		r->next = now + back_off(RETRY_FIRST, r->tries, RETRY_MAX);
+		r->next_keepalive = r->next;
+	} else if (r->state == REG_DONE && r->next_keepalive <= now) {
+		send_keepalive(e, m, now, iface);
+		r->next_keepalive =
+			now + back_off(RETRY_FIRST, r->tries, e->options.keepalive_interval);
+	} else {
+		return;
+	}
+	suspect_silence(e, m, now, r->tries++);
+}
+
+static void expire_query(struct engine *e, struct map *m, u64 now)
+{
+	u64 delay;
+
+	if (m->next_query > now)
+		return;
+	query_peers(e, m, now);
+	delay = QUERY_FIRST << (m->queries < QUERY_DOUBLINGS ? m->queries : QUERY_DOUBLINGS);
+	m->queries++;
+	m->next_query = now + time_min(delay, e->options.scan_interval);
+}
+
+void map_expire(struct engine *e, struct map *m, u64 now)
+{
+	if (assoc_expire(e->hub, &m->assoc, now))
+		map_send_initiation(e, m);
+	m->expiry = assoc_next_expiry(&m->assoc);
+	if (!assoc_ready(&m->assoc, now))
+		return;
+	for (u8 n = 0; n < MAX_IFACES; n++) {
+		struct registration *r = &m->registrations[n];
+
+		expire_registration(e, m, now, n);
+		if (r->state != REG_NONE)
+			m->expiry = time_min(m->expiry, r->next);
+		if (r->state == REG_DONE)
+			m->expiry = time_min(m->expiry, r->next_keepalive);
+	}
+	expire_query(e, m, now);
+	m->expiry = time_min(m->expiry, time_min(m->next_query, assoc_next_expiry(&m->assoc)));
+}
+
+void map_query_soon(struct engine *e, u64 now)
+{
+	for (u32 n = 0; n < MAX_MAPS; n++) {
+		if (!e->maps[n].used)
+			continue;
+		e->maps[n].queries = 0;
+		e->maps[n].next_query = now;
+		map_arm(e, &e->maps[n], now);
+	}
+}
+
+/* --- interfaces ------------------------------------------------------------------------------ */
+
+void map_iface_added(struct engine *e, struct map *m, u64 now, u8 iface)
+{
+	m->registrations[iface] = (struct registration){ .next = TIME_NEVER };
+	if (!map_endpoint(e, m, iface))
+		return;
+	m->registrations[iface].state = REG_WANTED;
+	m->registrations[iface].next = now;
+	if (!assoc_ready(&m->assoc, now))
+		assoc_kick(e->hub, &m->assoc, now);
+	map_arm(e, m, now);
+}
+
+void map_iface_removed(struct engine *e, struct map *m, u64 now, u8 iface)
+{
+	struct registration *r = &m->registrations[iface];
+
+	if (r->state == REG_NONE)
+		return;
+	*r = (struct registration){ .state = REG_CLEARING, .next = now };
+	map_arm(e, m, now);
+}
+
+void map_shutdown(struct engine *e, struct map *m, u64 now)
+{
+	struct frame f = { .type = FRAME_CLOSE, .close = { CLOSE_SHUTDOWN } };
+
+	if (!assoc_ready(&m->assoc, now))
+		return;
+	send_deregistration(e, m, now, WIRE_ALL_INTERFACES);
+	for (u32 mask = e->iface_mask; mask; mask &= mask - 1)
+		map_send_frames(e, m, now, (u8)__builtin_ctz(mask), &f, 1);
+}
+
+/* --- configuration --------------------------------------------------------------------------- */
+
+int engine_add_map(struct engine *e, u64 now, const u8 public_key[static KEY_SIZE], u16 *ret_map)
+{
+	static const u8 no_key[KEY_SIZE];
+	u16 n = 0;
+	struct map *m;
+
+	for (u32 k = 0; k < MAX_MAPS; k++) {
+		if (e->maps[k].used &&
+		    memcmp(e->maps[k].assoc.remote_key, public_key, KEY_SIZE) == 0)
+			return -EEXIST;
+	}
+	for (u32 k = 0; k < e->peer_limit; k++) {
+		if (e->peers[k] && memcmp(e->peers[k]->assoc.remote_key, public_key, KEY_SIZE) == 0)
+			return -EEXIST;
+	}
+	while (n < MAX_MAPS && e->maps[n].used)
+		n++;
+	if (n == MAX_MAPS)
+		return -ENOSPC;
+	m = &e->maps[n];
+	memset(m, 0, sizeof(*m));
+	m->kind = OWNER_MAP;
+	m->used = true;
+	m->index = n;
+	m->expiry = TIME_NEVER;
+	m->next_query = now;
+	assoc_init(&m->assoc, public_key, no_key, m);
+	*ret_map = n;
+	return 0;
+}
+
+void engine_remove_map(struct engine *e, u64 now, u16 map)
+{
+	struct map *m = map < MAX_MAPS ? &e->maps[map] : NULL;
+
+	if (!m || !m->used)
+		return;
+	map_shutdown(e, m, now);
+	assoc_clear(e->hub, &m->assoc);
+	m->used = false;
+	m->expiry = TIME_NEVER;
+	for (u32 n = 0; n < e->peer_limit; n++) {
+		struct peer *p = e->peers[n];
+
+		if (!p || !p->mappings[map])
+			continue;
+		mem_free(&e->options.allocator, p->mappings[map], sizeof(*p->mappings[map]));
+		p->mappings[map] = NULL;
+		nat_refresh(e, p, now);
+	}
+}
+
+void engine_set_map_endpoints(struct engine *e, u64 now, u16 map, const struct endpoint *endpoints,
+			      size_t count)
+{
+	struct map *m = map < MAX_MAPS ? &e->maps[map] : NULL;
+
+	if (!m || !m->used)
+		return;
+	m->endpoint_count = count < MAX_MAP_ENDPOINTS ? count : MAX_MAP_ENDPOINTS;
+	memcpy(m->endpoints, endpoints, m->endpoint_count * sizeof(*endpoints));
+	for (u32 mask = e->iface_mask; mask; mask &= mask - 1)
+		map_iface_added(e, m, now, (u8)__builtin_ctz(mask));
+}

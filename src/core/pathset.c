@@ -1,0 +1,188 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * pathset.c - the paths of one peer, and which of them carry data.
+ *
+ * Paths keep their place while they live, so that a set of them is a mask of 64 bits. The masks and
+ * the size that fits all usable paths are kept up to date when something changes, not worked out
+ * for each payload.
+ */
+#include "engine_internal.h"
+
+#include <string.h>
+
+#define ALL_PATHS UINT64_MAX
+
+static u64 bit(u32 path)
+{
+	return UINT64_C(1) << path;
+}
+
+int pathset_find(const struct peer *p, u8 iface, const struct endpoint *remote)
+{
+	for (u64 mask = p->used_mask; mask; mask &= mask - 1) {
+		int n = __builtin_ctzll(mask);
+
+		if (p->paths[n].iface == iface && endpoint_equal(&p->paths[n].remote, remote))
+			return n;
+	}
+	return -1;
+}
+
+/* A path that may go when there is no room: never one that works, rather one that never did, and
+ * among those the oldest. */
+static int path_to_evict(const struct peer *p)
+{
+	int worst = -1;
+
+	for (u32 n = 0; n < MAX_PEER_PATHS; n++) {
+		const struct path *path = &p->paths[n], *than = worst < 0 ? NULL : &p->paths[worst];
+
+		if (path_usable(path))
+			continue;
+		if (!than || (path->state == PATH_PROBING && than->state == PATH_DEAD) ||
+		    (path->state == than->state && path->born < than->born))
+			worst = (int)n;
+	}
+	return worst;
+}
+
+int pathset_add(struct engine *e, struct peer *p, u64 now, u8 iface, const struct endpoint *remote,
+		enum path_origin origin)
+{
+	const struct iface *i = iface_get(e, iface);
+	int n = pathset_find(p, iface, remote);
+
+	if (n >= 0) {
+		if (origin < p->paths[n].origin)
+			p->paths[n].origin = origin;
+		return n;
+	}
+	if (!i || i->options.local.address.family != remote->address.family)
+		return -1;
+	n = p->used_mask == ALL_PATHS ? path_to_evict(p) : __builtin_ctzll(~p->used_mask);
+	if (n < 0)
+		return -1;
+	path_init(&p->paths[n], now, iface, remote, origin, iface_udp_max(i));
+	p->used_mask |= bit((u32)n);
+	p->usable_mask &= ~bit((u32)n);
+	p->backup_mask &= ~bit((u32)n);
+	peer_arm(e, p, now);
+	return n;
+}
+
+void pathset_remove(struct engine *e, struct peer *p, u64 now, u32 path)
+{
+	p->paths[path].used = false;
+	p->used_mask &= ~bit(path);
+	pathset_update(e, p, now);
+}
+
+void pathset_remove_iface(struct engine *e, struct peer *p, u64 now, u8 iface)
+{
+	for (u64 mask = p->used_mask; mask; mask &= mask - 1) {
+		u32 n = (u32)__builtin_ctzll(mask);
+
+		if (p->paths[n].iface != iface)
+			continue;
+		p->paths[n].used = false;
+		p->used_mask &= ~bit(n);
+	}
+	pathset_update(e, p, now);
+}
+
+static u32 smallest_datagram(const struct peer *p, u64 mask)
+{
+	u32 size = mask ? DATAGRAM_MAX : 0;
+
+	for (; mask; mask &= mask - 1) {
+		u32 max = p->paths[__builtin_ctzll(mask)].pmtu.size;
+
+		if (max < size)
+			size = max;
+	}
+	return size;
+}
+
+static void tell_connection(struct engine *e, struct peer *p)
+{
+	bool connected = p->usable_mask != 0 && p->assoc.current;
+
+	if (connected == p->connected)
+		return;
+	p->connected = connected;
+	engine_notice(e, connected ? NOTICE_PEER_CONNECTED : NOTICE_PEER_DISCONNECTED, p->index, 0,
+		      0);
+}
+
+void pathset_update(struct engine *e, struct peer *p, u64 now)
+{
+	u32 before = p->datagram_max;
+	bool live = false;
+
+	p->usable_mask = p->backup_mask = 0;
+	for (u64 mask = p->used_mask; mask; mask &= mask - 1) {
+		u32 n = (u32)__builtin_ctzll(mask);
+
+		if (path_usable(&p->paths[n]))
+			p->usable_mask |= bit(n);
+		else if (p->paths[n].state == PATH_DEAD)
+			p->backup_mask |= bit(n);
+		live |= p->paths[n].state == PATH_LIVE;
+	}
+	p->datagram_max = smallest_datagram(p, p->usable_mask ? p->usable_mask : p->backup_mask);
+	if (p->datagram_max != before)
+		engine_notice(e, NOTICE_MTU, p->index, 0, 0);
+	tell_connection(e, p);
+	if (live && p->lost_kicked) {
+		p->lost_kicked = false;
+		assoc_rest(e->hub, &p->assoc);
+	} else if (!live && !p->lost_kicked && !p->closed) {
+		/* All is silent: perhaps the other end was restarted and knows no keys. */
+		p->lost_kicked = true;
+		assoc_kick(e->hub, &p->assoc, now);
+		peer_arm(e, p, now);
+	}
+}
+
+/* Lower is better: live before degraded, then the shorter round trip. */
+static u64 path_rank(const struct path *path)
+{
+	return (path->state == PATH_LIVE ? 0 : UINT64_C(1) << 62) + path->rtt;
+}
+
+/* The best path of mask; those on an interface in busy_ifaces only when there is no other. */
+static u32 best_path(const struct peer *p, u64 mask, u32 busy_ifaces)
+{
+	u64 best_rank = UINT64_MAX;
+	u32 best = 0;
+
+	for (; mask; mask &= mask - 1) {
+		u32 n = (u32)__builtin_ctzll(mask);
+		u64 rank = path_rank(&p->paths[n]);
+
+		if (busy_ifaces & (1u << p->paths[n].iface))
+			rank += UINT64_C(1) << 63;
+		if (rank < best_rank) {
+			best_rank = rank;
+			best = n;
+		}
+	}
+	return best;
+}
+
+u64 pathset_select(const struct peer *p, u32 copies)
+{
+	u64 left = p->usable_mask ? p->usable_mask : p->backup_mask, chosen = 0;
+	u32 ifaces = 0;
+
+	if (copies == 0 || (u32)__builtin_popcountll(left) <= copies)
+		return left;
+	for (; copies > 0; copies--) {
+		u32 n = best_path(p, left, ifaces);
+
+		chosen |= bit(n);
+		left &= ~bit(n);
+		ifaces |= 1u << p->paths[n].iface;
+	}
+	return chosen;
+}

@@ -1,0 +1,455 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * peer.c - one remote node: its session, the probes on its paths, and its control frames.
+ *
+ * While there is no session, the initiation goes out on every path; with one, every path is probed.
+ * A probe carries, where it applies, the override that tells the peer our true address.
+ */
+#include "engine_internal.h"
+
+#include <errno.h>
+#include <string.h>
+
+#define FORGET_PROBING (30 * NS_PER_S) /* a path that came in from somewhere and never answered */
+#define FORGET_DEAD (60 * NS_PER_S)
+#define MTU_TIMEOUT_MIN (200 * NS_PER_MS)
+#define BUSY_REFRESH (100 * NS_PER_MS)
+
+struct peer *peer_get(const struct engine *e, u16 peer)
+{
+	return peer < e->peer_limit ? e->peers[peer] : NULL;
+}
+
+void peer_arm(struct engine *e, struct peer *p, u64 at)
+{
+	p->expiry = time_min(p->expiry, at);
+	engine_arm(e, at);
+}
+
+void peer_busy(struct engine *e, struct peer *p, u64 now)
+{
+	bool was_busy = p->busy_until > now;
+
+	if (was_busy && p->busy_until - now > BUSY_TIME - BUSY_REFRESH)
+		return;
+	p->busy_until = now + BUSY_TIME;
+	if (was_busy)
+		return;
+	for (u64 mask = p->used_mask; mask; mask &= mask - 1)
+		path_wake(&p->paths[__builtin_ctzll(mask)], now);
+	peer_arm(e, p, now);
+}
+
+/* --- sending --------------------------------------------------------------------------------- */
+
+static bool put_frames(struct buf *b, const struct frame *frames, size_t count, u32 pad_to)
+{
+	u8 *start = b->bytes + BUF_HEADROOM;
+	size_t used = 0, room = DATAGRAM_MAX - WIRE_OVERHEAD;
+
+	for (size_t n = 0; n < count; n++) {
+		int size = frame_put(start + used, room - used, &frames[n]);
+
+		if (size < 0)
+			return false;
+		used += (size_t)size;
+	}
+	if (pad_to > used + WIRE_OVERHEAD) {
+		frame_pad(start + used, pad_to - WIRE_OVERHEAD - used);
+		used = pad_to - WIRE_OVERHEAD;
+	}
+	b->length = (u32)used;
+	return true;
+}
+
+/* Seals what lies in b for p and queues it on one path as control. */
+static bool seal_and_queue(struct engine *e, struct peer *p, u64 now, u8 path, struct buf *b)
+{
+	struct path *to = &p->paths[path];
+	struct queued q = { .destination = to->remote,
+			    .deadline = TIME_NEVER,
+			    .peer = p->index,
+			    .tunnel = NO_INDEX,
+			    .path = path };
+	u32 size = b->length;
+
+	if (assoc_seal(&p->assoc, now, buf_push(b, WIRE_HEADER_SIZE), size) < 0)
+		return false;
+	b->length += TAG_SIZE;
+	if (!iface_queue(e, to->iface, b, &q)) {
+		drop_count(&e->drops, DROP_QUEUE_FULL);
+		return false;
+	}
+	to->sent.packets++;
+	to->sent.bytes += b->length;
+	return true;
+}
+
+bool peer_send_frames(struct engine *e, struct peer *p, u64 now, u8 path,
+		      const struct frame *frames, size_t count, u32 pad_to)
+{
+	struct buf *b = buf_get(e->options.pool);
+	bool sent;
+
+	if (!b) {
+		drop_count(&e->drops, DROP_NO_BUFFER);
+		return false;
+	}
+	sent = put_frames(b, frames, count, pad_to) && seal_and_queue(e, p, now, path, b);
+	buf_put(b);
+	return sent;
+}
+
+static void send_probe(struct engine *e, struct peer *p, u64 now, u8 path,
+		       const struct frame_probe *answer_to, const struct endpoint *seen)
+{
+	struct path *to = &p->paths[path];
+	struct frame frames[3];
+	size_t count = 0;
+
+	if (answer_to) {
+		frames[count].type = FRAME_PROBE_REPLY;
+		path_reply(to, answer_to, seen, &frames[count++].probe_reply);
+	}
+	if (!answer_to || to->state == PATH_PROBING) {
+		frames[count].type = FRAME_PROBE;
+		path_probe(to, now, p->busy_until > now, e->options.keepalive_interval,
+			   &frames[count++].probe);
+		if (nat_override_frame(e, to->iface, &frames[count]))
+			count++;
+	}
+	peer_send_frames(e, p, now, path, frames, count, 0);
+}
+
+static void send_mtu_probe(struct engine *e, struct peer *p, u64 now, u8 path, u32 size)
+{
+	struct frame frame = { .type = FRAME_PROBE };
+
+	path_mtu_probe(&p->paths[path], now, &frame.probe);
+	peer_send_frames(e, p, now, path, &frame, 1, size);
+}
+
+void peer_close(struct engine *e, struct peer *p, u64 now, enum close_reason reason)
+{
+	struct frame frame = { .type = FRAME_CLOSE, .close = { .reason = (u8)reason } };
+	u64 mask = p->usable_mask ? p->usable_mask : p->used_mask;
+
+	if (!assoc_ready(&p->assoc, now))
+		return;
+	for (; mask; mask &= mask - 1)
+		peer_send_frames(e, p, now, (u8)__builtin_ctzll(mask), &frame, 1, 0);
+}
+
+static void send_initiation(struct engine *e, struct peer *p)
+{
+	const u8 *bytes = assoc_initiation(&p->assoc);
+
+	for (u64 mask = p->used_mask; bytes && mask; mask &= mask - 1) {
+		const struct path *path = &p->paths[__builtin_ctzll(mask)];
+
+		iface_queue_bytes(e, path->iface, &path->remote, bytes, WIRE_INITIATION_SIZE);
+	}
+}
+
+/* --- receiving ------------------------------------------------------------------------------- */
+
+static void probe_all(struct engine *e, struct peer *p, u64 now)
+{
+	for (u64 mask = p->used_mask; mask; mask &= mask - 1)
+		path_wake(&p->paths[__builtin_ctzll(mask)], now);
+	peer_arm(e, p, now);
+}
+
+static void path_changed(struct engine *e, struct peer *p, u64 now, u32 path)
+{
+	engine_notice(e, NOTICE_PATH_STATE, p->index, (u16)path, (u16)p->paths[path].state);
+	pathset_update(e, p, now);
+}
+
+/* Keys were agreed: by our initiation, or the other end's that has now been confirmed. */
+static void session_begins(struct engine *e, struct peer *p, u64 now)
+{
+	p->closed = false;
+	probe_all(e, p, now);
+	pathset_update(e, p, now);
+}
+
+void peer_established(struct engine *e, struct peer *p, const struct arrival *in)
+{
+	int n = pathset_find(p, in->iface, &in->source);
+
+	session_begins(e, p, in->now);
+	if (n < 0) {
+		pathset_add(e, p, in->now, in->iface, &in->source, PATH_FROM_ARRIVAL);
+	} else if (path_confirm(&p->paths[n], in->now)) {
+		path_changed(e, p, in->now, (u32)n);
+	}
+}
+
+static void peer_take_close(struct engine *e, struct peer *p, const struct arrival *in)
+{
+	/* A late copy from an earlier life of the peer says nothing about this one. */
+	if (!in->current)
+		return;
+	for (u64 mask = p->used_mask; mask; mask &= mask - 1)
+		path_bury(&p->paths[__builtin_ctzll(mask)]);
+	p->closed = true;
+	assoc_clear(e->hub, &p->assoc);
+	pathset_update(e, p, in->now);
+	engine_notice(e, NOTICE_PEER_CLOSED, p->index, 0, 0);
+	map_query_soon(e, in->now);
+}
+
+static void take_probe(struct engine *e, struct peer *p, const struct arrival *in, int path,
+		       const struct frame_probe *probe)
+{
+	if (path < 0)
+		return;
+	path_take_probe(&p->paths[path], probe);
+	send_probe(e, p, in->now, (u8)path, probe, &in->source);
+}
+
+static void take_reply(struct engine *e, struct peer *p, const struct arrival *in, int path,
+		       const struct frame_probe_reply *reply)
+{
+	bool grew;
+
+	if (path < 0)
+		return;
+	grew = pmtu_answered(&p->paths[path].pmtu, in->now, reply->stamp);
+	if (path_take_reply(&p->paths[path], in->now, reply))
+		path_changed(e, p, in->now, (u32)path);
+	else if (grew)
+		pathset_update(e, p, in->now);
+	peer_arm(e, p, in->now);
+}
+
+static void peer_frame(struct engine *e, struct peer *p, const struct arrival *in, int path,
+		       const struct frame *f)
+{
+	switch (f->type) {
+	case FRAME_PAYLOAD:
+		peer_busy(e, p, in->now);
+		tunnel_payload(e, p, in, &f->payload);
+		break;
+	case FRAME_FRAGMENT:
+		peer_busy(e, p, in->now);
+		tunnel_fragment(e, p, in, &f->fragment);
+		break;
+	case FRAME_PROBE:
+		take_probe(e, p, in, path, &f->probe);
+		break;
+	case FRAME_PROBE_REPLY:
+		take_reply(e, p, in, path, &f->probe_reply);
+		break;
+	case FRAME_OVERRIDE:
+		nat_take_override(e, p, in, &f->override);
+		break;
+	case FRAME_CLOSE:
+		peer_take_close(e, p, in);
+		break;
+	default:
+		break;
+	}
+}
+
+void peer_receive(struct engine *e, struct peer *p, const struct arrival *in,
+		  const struct hub_result *r)
+{
+	int n = pathset_find(p, in->iface, &in->source);
+	size_t left = r->plain_size;
+	u8 *at = r->plain;
+	struct frame f;
+	int more;
+
+	if (n < 0)
+		n = pathset_add(e, p, in->now, in->iface, &in->source, PATH_FROM_ARRIVAL);
+	if (n >= 0) {
+		p->paths[n].first.packets++;
+		p->paths[n].first.bytes += in->size;
+		p->paths[n].last_heard = in->now;
+	}
+	if (r->confirmed)
+		session_begins(e, p, in->now);
+	while ((more = frame_next(&at, &left, &f)) > 0)
+		peer_frame(e, p, in, n, &f);
+	if (more < 0)
+		drop_count(&e->drops, DROP_BAD_FRAME);
+}
+
+void peer_duplicate(struct engine *e, struct peer *p, const struct arrival *in)
+{
+	int n = pathset_find(p, in->iface, &in->source);
+
+	(void)e;
+	if (n < 0)
+		return;
+	p->paths[n].duplicate.packets++;
+	p->paths[n].duplicate.bytes += in->size;
+}
+
+/* --- time ------------------------------------------------------------------------------------ */
+
+static bool path_is_forgotten(const struct path *path, u64 now)
+{
+	if (path->origin != PATH_FROM_ARRIVAL || path_usable(path))
+		return false;
+	if (path->state == PATH_PROBING)
+		return now - path->born >= FORGET_PROBING;
+	return now - path->last_heard >= FORGET_DEAD;
+}
+
+static void expire_path(struct engine *e, struct peer *p, u64 now, u32 n)
+{
+	struct path *path = &p->paths[n];
+	u64 timeout = path->rtt + 4 * path->rtt_var;
+	u32 size;
+
+	if (path_is_forgotten(path, now)) {
+		pathset_remove(e, p, now, n);
+		return;
+	}
+	if (path_expire(path, now))
+		path_changed(e, p, now, n);
+	if (!assoc_ready(&p->assoc, now)) {
+		path->next_probe = TIME_NEVER; /* session_begins() wakes it */
+		return;
+	}
+	if (path->next_probe <= now)
+		send_probe(e, p, now, (u8)n, NULL, NULL);
+	if (path->state != PATH_LIVE)
+		return;
+	size = pmtu_poll(&path->pmtu, now, timeout > MTU_TIMEOUT_MIN ? timeout : MTU_TIMEOUT_MIN);
+	if (size)
+		send_mtu_probe(e, p, now, (u8)n, size);
+}
+
+static u64 path_expiry(const struct path *path)
+{
+	u64 at = path_next_expiry(path);
+
+	if (path->state == PATH_LIVE)
+		at = time_min(at, pmtu_next_expiry(&path->pmtu));
+	if (path->origin == PATH_FROM_ARRIVAL && path->state == PATH_PROBING)
+		at = time_min(at, path->born + FORGET_PROBING);
+	return at;
+}
+
+void peer_expire(struct engine *e, struct peer *p, u64 now)
+{
+	u32 before = p->datagram_max;
+
+	if (assoc_expire(e->hub, &p->assoc, now))
+		send_initiation(e, p);
+	for (u64 mask = p->used_mask; mask; mask &= mask - 1)
+		expire_path(e, p, now, (u32)__builtin_ctzll(mask));
+	pathset_update(e, p, now);
+	if (p->datagram_max != before)
+		peer_busy(e, p, now);
+	p->expiry = assoc_next_expiry(&p->assoc);
+	for (u64 mask = p->used_mask; mask; mask &= mask - 1)
+		p->expiry = time_min(p->expiry, path_expiry(&p->paths[__builtin_ctzll(mask)]));
+}
+
+/* --- configuration --------------------------------------------------------------------------- */
+
+static struct peer *peer_by_key(const struct engine *e, const u8 *key)
+{
+	for (u32 n = 0; n < e->peer_limit; n++) {
+		if (e->peers[n] && memcmp(e->peers[n]->assoc.remote_key, key, KEY_SIZE) == 0)
+			return e->peers[n];
+	}
+	return NULL;
+}
+
+static bool key_is_taken(const struct engine *e, const u8 *key)
+{
+	for (u32 n = 0; n < MAX_MAPS; n++) {
+		if (e->maps[n].used && memcmp(e->maps[n].assoc.remote_key, key, KEY_SIZE) == 0)
+			return true;
+	}
+	return peer_by_key(e, key) != NULL;
+}
+
+static int add_allowed_ips(struct engine *e, u16 peer, const struct peer_options *o)
+{
+	for (size_t n = 0; n < o->allowed_ip_count; n++) {
+		int r = allowedips_insert(e->allowedips, &o->allowed_ips[n], peer);
+
+		if (r < 0) {
+			allowedips_remove_peer(e->allowedips, peer);
+			return r;
+		}
+	}
+	return 0;
+}
+
+int engine_add_peer(struct engine *e, u64 now, const struct peer_options *options, u16 *ret_peer)
+{
+	struct peer *p;
+	u16 index = 0;
+	int r;
+
+	if (crypto_is_zero(options->public_key, KEY_SIZE) ||
+	    memcmp(options->public_key, e->options.identity.public_key, KEY_SIZE) == 0)
+		return -EINVAL;
+	if (key_is_taken(e, options->public_key))
+		return -EEXIST;
+	while (index < MAX_PEERS && e->peers[index])
+		index++;
+	if (index == MAX_PEERS)
+		return -ENOSPC;
+	r = add_allowed_ips(e, index, options);
+	if (r < 0)
+		return r;
+	p = mem_alloc(&e->options.allocator, sizeof(*p));
+	if (!p) {
+		allowedips_remove_peer(e->allowedips, index);
+		return -ENOMEM;
+	}
+	p->kind = OWNER_PEER;
+	p->index = index;
+	p->expiry = TIME_NEVER;
+	memcpy(p->name, options->name, sizeof(p->name));
+	assoc_init(&p->assoc, options->public_key, options->preshared_key, p);
+	e->peers[index] = p;
+	if (index >= e->peer_limit)
+		e->peer_limit = index + 1u;
+	map_query_soon(e, now);
+	*ret_peer = index;
+	return 0;
+}
+
+void engine_remove_peer(struct engine *e, u64 now, u16 peer)
+{
+	const struct allocator *a = &e->options.allocator;
+	struct peer *p = peer_get(e, peer);
+
+	if (!p)
+		return;
+	peer_close(e, p, now, CLOSE_REMOVED);
+	iface_forget_peer(e, peer);
+	for (u32 n = 0; n < MAX_TUNNELS; n++)
+		fragment_forget(e, peer, (u16)n);
+	allowedips_remove_peer(e->allowedips, peer);
+	assoc_clear(e->hub, &p->assoc);
+	for (u32 n = 0; n < MAX_MAPS; n++)
+		mem_free(a, p->mappings[n], sizeof(*p->mappings[n]));
+	crypto_wipe(p, sizeof(*p));
+	mem_free(a, p, sizeof(*p));
+	e->peers[peer] = NULL;
+	while (e->peer_limit > 0 && !e->peers[e->peer_limit - 1])
+		e->peer_limit--;
+}
+
+void engine_set_peer_endpoints(struct engine *e, u64 now, u16 peer,
+			       const struct endpoint *endpoints, size_t count)
+{
+	struct peer *p = peer_get(e, peer);
+
+	if (!p)
+		return;
+	p->fixed_count = count < MAX_PEER_ENDPOINTS ? count : MAX_PEER_ENDPOINTS;
+	memcpy(p->fixed, endpoints, p->fixed_count * sizeof(*endpoints));
+	nat_refresh(e, p, now);
+}

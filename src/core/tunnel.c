@@ -1,0 +1,420 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * tunnel.c - payloads: which peers they go to, how they are framed, and who may have sent them.
+ *
+ * A payload is sealed once a peer and queued by reference on each of the chosen paths. One that
+ * does not fit the smallest of those paths is cut into fragments, each protected like any payload.
+ */
+#include "engine_internal.h"
+
+#include <errno.h>
+#include <string.h>
+
+#define PAYLOAD_OVERHEAD (WIRE_OVERHEAD + FRAME_PAYLOAD_HEADER)
+#define FRAGMENT_OVERHEAD (WIRE_OVERHEAD + FRAME_FRAGMENT_HEADER)
+#define FRAGMENTS_MAX 256u
+#define MTU_FLOOR 1280u          /* RFC 8200 */
+#define SEQUENCE_JUMP (1u << 22) /* further is a new life of the sender */
+
+/* --- numbering ------------------------------------------------------------------------------- */
+
+u64 flow_lost(const struct flow *f)
+{
+	return f->lost_before + (f->expected > f->arrived ? f->expected - f->arrived : 0);
+}
+
+void flow_take(struct flow *f, u32 sequence)
+{
+	u32 ahead = sequence - f->highest, behind = f->highest - sequence;
+
+	if (!f->begun || (ahead > SEQUENCE_JUMP && behind > SEQUENCE_JUMP)) {
+		f->lost_before = flow_lost(f);
+		f->begun = true;
+		f->highest = sequence;
+		f->expected = 1;
+		f->arrived = 1;
+		return;
+	}
+	f->arrived++;
+	if (ahead != 0 && ahead <= SEQUENCE_JUMP) {
+		f->highest = sequence;
+		f->expected += ahead;
+	} else if (f->arrived > f->expected) {
+		f->expected = f->arrived; /* from before the first that we saw */
+	}
+}
+
+/* --- sending --------------------------------------------------------------------------------- */
+
+static struct tunnel *tunnel_get(struct engine *e, u16 tunnel)
+{
+	return tunnel < MAX_TUNNELS && e->tunnels[tunnel].used ? &e->tunnels[tunnel] : NULL;
+}
+
+bool tunnel_has_peer(const struct tunnel *t, u16 peer)
+{
+	for (size_t n = 0; n < t->peer_count; n++) {
+		if (t->peers[n] == peer)
+			return true;
+	}
+	return t->peer_count == 0;
+}
+
+/* Queues sealed bytes on the paths of mask; how many took it. */
+static u32 queue_copies(struct engine *e, struct tunnel *t, struct peer *p, u64 mask, u64 deadline,
+			struct buf *b)
+{
+	struct queued q = { .deadline = deadline,
+			    .peer = p->index,
+			    .tunnel = (u16)(t - e->tunnels) };
+	u32 copies = 0;
+
+	for (; mask; mask &= mask - 1) {
+		struct path *path;
+
+		q.path = (u8)__builtin_ctzll(mask);
+		path = &p->paths[q.path];
+		q.destination = path->remote;
+		if (!iface_queue(e, path->iface, b, &q)) {
+			drop_count(&t->drops, DROP_QUEUE_FULL);
+			continue;
+		}
+		path->sent.packets++;
+		path->sent.bytes += b->length;
+		copies++;
+	}
+	t->copies_sent += copies;
+	return copies;
+}
+
+/* Seals what lies in b, frame header included, and queues it. */
+static enum drop_reason seal_payload(struct engine *e, struct tunnel *t, struct peer *p, u64 now,
+				     u64 mask, struct buf *b)
+{
+	u64 deadline = now + (t->send_deadline ? t->send_deadline : QUEUE_DEADLINE);
+	u32 size = b->length;
+
+	if (assoc_seal(&p->assoc, now, buf_push(b, WIRE_HEADER_SIZE), size) < 0)
+		return DROP_NO_SESSION;
+	b->length += TAG_SIZE;
+	return queue_copies(e, t, p, mask, deadline, b) ? DROP_NONE : DROP_QUEUE_FULL;
+}
+
+static u32 datagram_limit(const struct tunnel *t, const struct peer *p, u32 overhead)
+{
+	u32 room = p->datagram_max > overhead ? p->datagram_max - overhead : 0;
+
+	return t->mtu && t->mtu < room ? t->mtu : room;
+}
+
+static enum drop_reason send_fragment(struct engine *e, struct tunnel *t, struct peer *p, u64 now,
+				      u64 mask, const struct frame_fragment *f)
+{
+	struct buf *b = buf_get(e->options.pool);
+	enum drop_reason reason;
+
+	if (!b)
+		return DROP_NO_BUFFER;
+	memcpy(buf_data(b), f->data, f->size);
+	b->length = f->size;
+	frame_put_fragment_header(buf_push(b, FRAME_FRAGMENT_HEADER), f);
+	reason = seal_payload(e, t, p, now, mask, b);
+	buf_put(b);
+	return reason;
+}
+
+static enum drop_reason send_fragments(struct engine *e, struct tunnel *t, struct peer *p, u64 now,
+				       u64 mask, u32 sequence, const struct buf *payload)
+{
+	u32 unit = datagram_limit(t, p, FRAGMENT_OVERHEAD), total = payload->length;
+	struct frame_fragment f = { .tunnel = t->id, .sequence = sequence, .total = total };
+
+	if (unit > UINT16_MAX)
+		unit = UINT16_MAX;
+	if (unit == 0 || (total + unit - 1) / unit > FRAGMENTS_MAX)
+		return DROP_TOO_LARGE;
+	f.unit = (u16)unit;
+	for (u32 offset = 0; offset < total; offset += unit, f.index++) {
+		enum drop_reason reason;
+
+		f.data = (u8 *)(uintptr_t)payload->bytes + payload->offset + offset;
+		f.size = total - offset < unit ? total - offset : unit;
+		reason = send_fragment(e, t, p, now, mask, &f);
+		if (reason != DROP_NONE)
+			return reason;
+	}
+	return DROP_NONE;
+}
+
+/* One payload to one peer. b is written to when it fits one datagram. */
+static enum drop_reason send_to_peer(struct engine *e, struct tunnel *t, struct peer *p, u64 now,
+				     struct buf *b)
+{
+	struct flow *flow = &p->flows[t - e->tunnels];
+	u64 mask = pathset_select(p, t->copies);
+	enum drop_reason reason;
+
+	if (!assoc_ready(&p->assoc, now))
+		return DROP_NO_SESSION;
+	if (!mask)
+		return DROP_NO_PATH;
+	peer_busy(e, p, now);
+	if (b->length > datagram_limit(t, p, PAYLOAD_OVERHEAD)) {
+		reason = send_fragments(e, t, p, now, mask, flow->next_sequence, b);
+	} else {
+		frame_put_payload_header(buf_push(b, FRAME_PAYLOAD_HEADER), t->id,
+					 flow->next_sequence);
+		reason = seal_payload(e, t, p, now, mask, b);
+	}
+	flow->next_sequence++;
+	return reason;
+}
+
+/* Each peer but the last gets a copy of its own, since sealing is in place. */
+static enum drop_reason send_copy(struct engine *e, struct tunnel *t, struct peer *p, u64 now,
+				  const struct buf *payload)
+{
+	struct buf *b = buf_get(e->options.pool);
+	enum drop_reason reason;
+
+	if (!b)
+		return DROP_NO_BUFFER;
+	memcpy(buf_data(b), payload->bytes + payload->offset, payload->length);
+	b->length = payload->length;
+	reason = send_to_peer(e, t, p, now, b);
+	buf_put(b);
+	return reason;
+}
+
+static enum drop_reason send_routed(struct engine *e, struct tunnel *t, u64 now, struct buf *b)
+{
+	struct address source, destination;
+	u16 peer;
+
+	if (ip_packet_addresses(buf_data(b), b->length, &source, &destination) < 0)
+		return DROP_MALFORMED;
+	peer = allowedips_lookup(e->allowedips, &destination);
+	if (peer == ALLOWEDIPS_NONE || !peer_get(e, peer) || !tunnel_has_peer(t, peer))
+		return DROP_NO_PEER;
+	return send_to_peer(e, t, peer_get(e, peer), now, b);
+}
+
+/* To every peer of the tunnel. DROP_NONE when one of them at least gets it. */
+static enum drop_reason send_to_all(struct engine *e, struct tunnel *t, u64 now, struct buf *b)
+{
+	enum drop_reason reason = DROP_NO_PEER;
+	struct peer *last = NULL;
+	bool sent = false;
+
+	for (u32 n = 0; n < e->peer_limit; n++) {
+		if (!e->peers[n] || !tunnel_has_peer(t, (u16)n))
+			continue;
+		if (last) {
+			reason = send_copy(e, t, last, now, b);
+			sent |= reason == DROP_NONE;
+		}
+		last = e->peers[n];
+	}
+	if (last)
+		reason = send_to_peer(e, t, last, now, b);
+	return sent ? DROP_NONE : reason;
+}
+
+enum drop_reason engine_send(struct engine *e, u64 now, u16 tunnel, struct buf *b)
+{
+	struct tunnel *t = tunnel_get(e, tunnel);
+	enum drop_reason reason = DROP_NO_TUNNEL;
+	u32 size = b->length;
+
+	if (t && (size == 0 || size > BUF_PAYLOAD_MAX))
+		reason = size ? DROP_TOO_LARGE : DROP_MALFORMED;
+	else if (t)
+		reason = t->routed ? send_routed(e, t, now, b) : send_to_all(e, t, now, b);
+	buf_put(b);
+	if (!t)
+		return reason;
+	if (reason == DROP_NONE) {
+		t->sent++;
+		t->sent_bytes += size;
+	} else if (reason != DROP_QUEUE_FULL) { /* those were counted by copy */
+		drop_count(&t->drops, reason);
+	}
+	return reason;
+}
+
+/* --- receiving ------------------------------------------------------------------------------- */
+
+/* The local tunnel of this id, if the peer takes part in it. */
+static struct tunnel *tunnel_for(struct engine *e, const struct peer *p, u16 id)
+{
+	u16 slot = e->tunnel_by_id[id];
+	struct tunnel *t = slot ? &e->tunnels[slot - 1] : NULL;
+
+	if (t && tunnel_has_peer(t, p->index))
+		return t;
+	drop_count(&e->drops, DROP_NO_TUNNEL);
+	return NULL;
+}
+
+static bool source_allowed(const struct engine *e, const struct tunnel *t, u16 peer, const u8 *data,
+			   u32 size)
+{
+	struct address source, destination;
+
+	if (!t->routed)
+		return true;
+	return ip_packet_addresses(data, size, &source, &destination) == 0 &&
+	       allowedips_lookup(e->allowedips, &source) == peer;
+}
+
+void tunnel_deliver(struct engine *e, u16 tunnel, u16 peer, u8 *data, u32 size, struct buf *buf)
+{
+	struct tunnel *t = &e->tunnels[tunnel];
+
+	if (size == 0 || !source_allowed(e, t, peer, data, size)) {
+		drop_count(&t->drops, size ? DROP_NOT_ALLOWED : DROP_MALFORMED);
+		buf_put(buf);
+		return;
+	}
+	t->received++;
+	t->received_bytes += size;
+	engine_deliver(e, tunnel, peer, data, size, buf);
+}
+
+void tunnel_payload(struct engine *e, struct peer *p, const struct arrival *in,
+		    const struct frame_payload *f)
+{
+	struct tunnel *t = tunnel_for(e, p, f->tunnel);
+
+	if (!t)
+		return;
+	flow_take(&p->flows[t - e->tunnels], f->sequence);
+	tunnel_deliver(e, (u16)(t - e->tunnels), p->index, f->data, f->size, buf_ref(in->buf));
+}
+
+void tunnel_fragment(struct engine *e, struct peer *p, const struct arrival *in,
+		     const struct frame_fragment *f)
+{
+	struct tunnel *t = tunnel_for(e, p, f->tunnel);
+	struct buf *whole;
+	u16 index;
+
+	if (!t)
+		return;
+	index = (u16)(t - e->tunnels);
+	if (!fragment_take(e, in->now, p->index, index, f, &whole))
+		return;
+	flow_take(&p->flows[index], f->sequence);
+	tunnel_deliver(e, index, p->index, buf_data(whole), whole->length, whole);
+}
+
+/* --- configuration --------------------------------------------------------------------------- */
+
+u16 tunnel_id_from_name(const char *name)
+{
+	const struct hash_part part = { name, strnlen(name, NAME_SIZE) };
+	u8 hash[HASH_SIZE];
+	u16 id;
+
+	crypto_digest(hash, &part, 1);
+	id = get_u16(hash);
+	return id ? id : 1;
+}
+
+static u16 free_tunnel(const struct engine *e)
+{
+	u16 n = 0;
+
+	while (n < MAX_TUNNELS && e->tunnels[n].used)
+		n++;
+	return n;
+}
+
+static int copy_peers(struct engine *e, struct tunnel *t, const struct tunnel_options *options)
+{
+	size_t size = options->peer_count * sizeof(*options->peers);
+
+	if (size == 0)
+		return 0;
+	t->peers = mem_alloc(&e->options.allocator, size);
+	if (!t->peers)
+		return -ENOMEM;
+	memcpy(t->peers, options->peers, size);
+	t->peer_count = options->peer_count;
+	return 0;
+}
+
+int engine_add_tunnel(struct engine *e, const struct tunnel_options *options, u16 *ret_tunnel)
+{
+	u16 n = free_tunnel(e);
+	struct tunnel *t;
+
+	if (e->tunnel_by_id[options->id])
+		return -EEXIST;
+	if (n == MAX_TUNNELS)
+		return -ENOSPC;
+	t = &e->tunnels[n];
+	memset(t, 0, sizeof(*t));
+	if (copy_peers(e, t, options) < 0)
+		return -ENOMEM;
+	t->used = true;
+	memcpy(t->name, options->name, sizeof(t->name));
+	t->id = options->id;
+	t->routed = options->routed;
+	t->mtu = options->mtu;
+	t->send_deadline = options->send_deadline;
+	t->copies = options->copies;
+	e->tunnel_by_id[t->id] = (u16)(n + 1);
+	for (u32 k = 0; k < e->peer_limit; k++) {
+		if (e->peers[k])
+			e->peers[k]->flows[n] = (struct flow){ .next_sequence = 0 };
+	}
+	*ret_tunnel = n;
+	return 0;
+}
+
+void engine_remove_tunnel(struct engine *e, u16 tunnel)
+{
+	struct tunnel *t = tunnel_get(e, tunnel);
+
+	if (!t)
+		return;
+	iface_forget_tunnel(e, tunnel);
+	fragment_forget(e, NO_INDEX, tunnel);
+	for (u32 at = e->delivery_head; at != e->delivery_tail; at++) {
+		if (e->deliveries[at % DELIVERIES].tunnel == tunnel)
+			e->deliveries[at % DELIVERIES].tunnel = NO_INDEX;
+	}
+	mem_free(&e->options.allocator, t->peers, t->peer_count * sizeof(*t->peers));
+	e->tunnel_by_id[t->id] = 0;
+	memset(t, 0, sizeof(*t));
+}
+
+u32 engine_pending(const struct engine *e, u16 tunnel)
+{
+	return tunnel < MAX_TUNNELS ? e->tunnels[tunnel].pending : 0;
+}
+
+void engine_gate_dropped(struct engine *e, u16 tunnel, enum drop_reason reason)
+{
+	if (tunnel < MAX_TUNNELS)
+		drop_count(&e->tunnels[tunnel].drops, reason);
+}
+
+u32 engine_tunnel_mtu(const struct engine *e, u16 tunnel)
+{
+	const struct tunnel *t = &e->tunnels[tunnel];
+	u32 mtu = 0;
+
+	for (u32 n = 0; n < e->peer_limit; n++) {
+		const struct peer *p = e->peers[n];
+		u32 limit;
+
+		if (!p || !p->usable_mask || !tunnel_has_peer(t, (u16)n))
+			continue;
+		limit = datagram_limit(t, p, PAYLOAD_OVERHEAD);
+		if (mtu == 0 || limit < mtu)
+			mtu = limit;
+	}
+	return mtu > MTU_FLOOR ? mtu : MTU_FLOOR;
+}
