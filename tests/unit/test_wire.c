@@ -1,0 +1,580 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * test_wire.c - every layout byte by byte, in both directions; every truncation; random bytes.
+ *
+ * What is decoded lies in memory of exactly its size, so that a sanitizer sees any byte too many.
+ */
+#include "harness.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "warp/wire.h"
+
+#define FRAME_MAX 2048u
+
+/* --- datagrams --------------------------------------------------------------------------- */
+
+static void a_transport_header_is_kind_receiver_counter(void **state)
+{
+	const struct wire_transport h = { 0x01020304, UINT64_C(0x1112131415161718) };
+	struct wire_transport got = { 0 };
+	u8 p[WIRE_OVERHEAD] = { 0 };
+
+	(void)state;
+	wire_put_transport(p, &h);
+	assert_hex(p, WIRE_HEADER_SIZE, "c4000000 01020304 1112131415161718");
+	assert_int_equal(wire_get_transport(p, sizeof(p), &got), 0);
+	assert_int_equal(got.receiver, h.receiver);
+	assert_int_equal(got.counter, h.counter);
+}
+
+static void what_is_short_or_of_another_kind_or_flagged_is_no_transport_datagram(void **state)
+{
+	struct wire_transport got = { 7, 7 };
+	u8 p[WIRE_OVERHEAD] = { 0 };
+
+	(void)state;
+	wire_put_transport(p, &(struct wire_transport){ 1, 2 });
+	for (size_t size = 0; size < sizeof(p); size++)
+		assert_int_equal(wire_get_transport(p, size, &got), -EBADMSG);
+	for (unsigned i = 0; i < 4; i++) {
+		p[i] ^= 1;
+		assert_int_equal(wire_get_transport(p, sizeof(p), &got), -EBADMSG);
+		p[i] ^= 1;
+	}
+	assert_int_equal(got.receiver, 7);
+	assert_int_equal(got.counter, 7);
+}
+
+static void a_hello_is_version_ciphers_flags_and_room(void **state)
+{
+	const struct wire_hello h = { WIRE_VERSION, 0x06, 0x8001 };
+	struct wire_hello got;
+	u8 p[WIRE_HELLO_SIZE];
+
+	(void)state;
+	memset(p, 0xff, sizeof(p));
+	wire_put_hello(p, &h);
+	assert_hex(p, sizeof(p), "01 06 8001 000000000000000000000000");
+	p[15] = 9; /* what a later version may say there */
+	assert_int_equal(wire_get_hello(p, &got), 0);
+	assert_int_equal(got.version, WIRE_VERSION);
+	assert_int_equal(got.ciphers, 0x06);
+	assert_int_equal(got.flags, 0x8001);
+}
+
+static void a_hello_of_another_version_is_refused(void **state)
+{
+	struct wire_hello got = { 7, 7, 7 };
+	u8 p[WIRE_HELLO_SIZE] = { 0 };
+
+	(void)state;
+	assert_int_equal(wire_get_hello(p, &got), -EBADMSG);
+	p[0] = WIRE_VERSION + 1;
+	assert_int_equal(wire_get_hello(p, &got), -EBADMSG);
+	assert_int_equal(got.version, 7);
+}
+
+static void handshake_datagrams_have_the_sizes_that_are_drawn(void **state)
+{
+	(void)state;
+	assert_int_equal(WIRE_INITIATION_SIZE, 152);
+	assert_int_equal(WIRE_RESPONSE_SIZE, 108);
+	assert_int_equal(WIRE_COOKIE_SIZE, 64);
+}
+
+static void a_payload_of_1400_bytes_costs_at_most_40_more(void **state)
+{
+	(void)state;
+	assert_true(WIRE_OVERHEAD + FRAME_PAYLOAD_HEADER <= 40);
+}
+
+static void an_endpoint_takes_1_7_or_19_bytes(void **state)
+{
+	struct endpoint none = { 0 };
+	struct endpoint four = test_endpoint("192.0.2.1", 1);
+	struct endpoint six = test_endpoint("2001:db8::1", 1);
+
+	(void)state;
+	assert_int_equal(wire_endpoint_size(&none), 1);
+	assert_int_equal(wire_endpoint_size(&four), 7);
+	assert_int_equal(wire_endpoint_size(&six), 19);
+}
+
+/* --- one example a frame type ------------------------------------------------------------ */
+
+#define FOUR                                                                                       \
+	{                                                                                          \
+		{ 4, { 192, 0, 2, 1 } }, 0x1234                                                    \
+	}
+#define FOUR_HEX "04 1234 c0000201"
+#define SIX                                                                                        \
+	{                                                                                          \
+		{ 6, { 0x20, 1, 0x0d, 0xb8, [15] = 1 } }, 0xabcd                                   \
+	}
+#define SIX_HEX "06 abcd 20010db8000000000000000000000001"
+#define KEY_1 "0101010101010101010101010101010101010101010101010101010101010101"
+#define KEY_2 "0202020202020202020202020202020202020202020202020202020202020202"
+
+static u8 data[] = { 'w', 'a', 'r', 'p' };
+static const u8 keys[64] = { [0 ... 31] = 1, [32 ... 63] = 2 };
+
+struct example {
+	const char *hex;
+	struct frame frame;
+};
+
+static const struct example examples[] = {
+	{ "01 000a 0102 03040506 77617270",
+	  { .type = FRAME_PAYLOAD, .payload = { 0x0102, 0x03040506, data, 4 } } },
+	{ "01 0006 0102 03040506",
+	  { .type = FRAME_PAYLOAD, .payload = { 0x0102, 0x03040506, data, 0 } } },
+	{ "02 000f 0102 03040506 02 0004 000b 77617270",
+	  { .type = FRAME_FRAGMENT, .fragment = { 0x0102, 0x03040506, 2, 4, 12, data, 4 } } },
+	{ "02 000e 0102 03040506 01 0004 0006 776172",
+	  { .type = FRAME_FRAGMENT, .fragment = { 0x0102, 0x03040506, 1, 4, 7, data, 3 } } },
+	{ "04 0018 0102030405060708 0000000000000009 000000000000000a",
+	  { .type = FRAME_PROBE, .probe = { UINT64_C(0x0102030405060708), 9, 10 } } },
+	{ "05 001f 0102030405060708 0000000000000009 000000000000000a " FOUR_HEX,
+	  { .type = FRAME_PROBE_REPLY,
+	    .probe_reply = { UINT64_C(0x0102030405060708), 9, 10, FOUR } } },
+	{ "06 0013 " SIX_HEX, { .type = FRAME_OVERRIDE, .override = SIX } },
+	{ "06 0007 " FOUR_HEX, { .type = FRAME_OVERRIDE, .override = FOUR } },
+	{ "06 0001 00", { .type = FRAME_OVERRIDE, .override = { { 0 }, 0 } } },
+	{ "07 0001 00", { .type = FRAME_CANDIDATES, .candidates = { .count = 0 } } },
+	{ "07 001b 02 " FOUR_HEX SIX_HEX,
+	  { .type = FRAME_CANDIDATES, .candidates = { 2, { FOUR, SIX } } } },
+	{ "10 0015 0102 " SIX_HEX,
+	  { .type = FRAME_REGISTER_REQUEST, .register_request = { 0x0102, SIX } } },
+	{ "11 000b 0102 003c " FOUR_HEX,
+	  { .type = FRAME_REGISTER_RESPONSE, .register_response = { 0x0102, 60, FOUR } } },
+	{ "12 0041 02 " KEY_1 KEY_2,
+	  false,
+	  { .type = FRAME_MAPPING_REQUEST, .mapping_request = { 2, keys } } },
+	{ "12 0001 00", { .type = FRAME_MAPPING_REQUEST, .mapping_request = { 0, keys } } },
+	{ "13 0022 " KEY_1 " 00 00",
+	  { .type = FRAME_MAPPING_RESPONSE, .mapping_response = { .key = { [0 ... 31] = 1 } } } },
+	{ "13 0044 " KEY_1 " 03 02 " FOUR_HEX SIX_HEX FOUR_HEX "00",
+	  { .type = FRAME_MAPPING_RESPONSE,
+	    .mapping_response = { { [0 ... 31] = 1 },
+				  3,
+				  2,
+				  { { FOUR, SIX }, { FOUR, { { 0 }, 0 } } } } } },
+	{ "14 0002 ffff",
+	  { .type = FRAME_DEREGISTER_REQUEST, .deregister = { WIRE_ALL_INTERFACES } } },
+	{ "15 0002 0102", { .type = FRAME_DEREGISTER_RESPONSE, .deregister = { 0x0102 } } },
+	{ "17 0001 01", { .type = FRAME_CLOSE, .close = { CLOSE_REMOVED } } },
+};
+
+/* A copy of p[0..size) with nothing readable behind it. The caller frees it. */
+static u8 *exact(const u8 *p, size_t size)
+{
+	u8 *copy = malloc(size ? size : 1);
+
+	assert_non_null(copy);
+	if (size)
+		memcpy(copy, p, size);
+	return copy;
+}
+
+/* The single frame in p[0..size), put again: gives its bytes and how many. */
+static int decode_and_encode(const u8 *p, size_t size, u8 out[static FRAME_MAX])
+{
+	u8 *copy = exact(p, size), *at = copy;
+	struct frame f;
+	int n = frame_next(&at, &size, &f);
+
+	if (n == 1) {
+		assert_int_equal(size, 0);
+		n = frame_put(out, FRAME_MAX, &f);
+	}
+	free(copy);
+	return n;
+}
+
+static void every_frame_is_encoded_as_it_is_drawn(void **state)
+{
+	u8 out[FRAME_MAX];
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(examples); i++) {
+		int n = frame_put(out, sizeof(out), &examples[i].frame);
+
+		assert_true(n > 0);
+		assert_hex(out, (size_t)n, examples[i].hex);
+	}
+}
+
+static void every_frame_comes_back_from_its_bytes(void **state)
+{
+	u8 bytes[FRAME_MAX], out[FRAME_MAX];
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(examples); i++) {
+		size_t size = test_hex(bytes, sizeof(bytes), examples[i].hex);
+		int n = decode_and_encode(bytes, size, out);
+
+		assert_true(n > 0);
+		assert_hex(out, (size_t)n, examples[i].hex);
+	}
+}
+
+static void every_frame_may_be_the_last_and_then_needs_no_length(void **state)
+{
+	u8 bytes[FRAME_MAX], out[FRAME_MAX];
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(examples); i++) {
+		size_t size = test_hex(bytes, sizeof(bytes), examples[i].hex);
+		int n;
+
+		bytes[2] = bytes[0] | FRAME_LAST;
+		n = decode_and_encode(bytes + 2, size - 2, out);
+		assert_true(n > 0);
+		assert_hex(out, (size_t)n, examples[i].hex);
+	}
+}
+
+/* The expected fields, once, for the types whose decoding the daemon's safety hangs on. */
+static void decoded_fields_are_where_they_belong(void **state)
+{
+	u8 bytes[64], *p = bytes;
+	struct frame f;
+	size_t size = test_hex(bytes, sizeof(bytes), "02 000f 0102 03040506 02 0004 000b 77617270");
+
+	(void)state;
+	assert_int_equal(frame_next(&p, &size, &f), 1);
+	assert_int_equal(f.type, FRAME_FRAGMENT);
+	assert_int_equal(f.fragment.tunnel, 0x0102);
+	assert_int_equal(f.fragment.sequence, 0x03040506);
+	assert_int_equal(f.fragment.index, 2);
+	assert_int_equal(f.fragment.unit, 4);
+	assert_int_equal(f.fragment.total, 12);
+	assert_ptr_equal(f.fragment.data, bytes + 14);
+	assert_int_equal(f.fragment.size, 4);
+
+	p = bytes;
+	size = test_hex(bytes, sizeof(bytes), "11 000b 0102 003c " FOUR_HEX);
+	assert_int_equal(frame_next(&p, &size, &f), 1);
+	assert_int_equal(f.register_response.interface, 0x0102);
+	assert_int_equal(f.register_response.expiry, 60);
+	assert_true(endpoint_equal(&f.register_response.observed,
+				   &(struct endpoint){ { 4, { 192, 0, 2, 1 } }, 0x1234 }));
+}
+
+/* --- what is cut, too long, or nonsense -------------------------------------------------- */
+
+static void a_frame_cut_anywhere_is_an_error_and_changes_nothing(void **state)
+{
+	u8 bytes[FRAME_MAX];
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(examples); i++) {
+		size_t full = test_hex(bytes, sizeof(bytes), examples[i].hex);
+
+		for (size_t cut = 1; cut < full; cut++) {
+			u8 *copy = exact(bytes, cut), *p = copy;
+			struct frame f, before;
+			size_t size = cut;
+
+			memset(&f, 0x55, sizeof(f));
+			before = f;
+			assert_int_equal(frame_next(&p, &size, &f), -EBADMSG);
+			assert_ptr_equal(p, copy);
+			assert_int_equal(size, cut);
+			assert_memory_equal(&f, &before, sizeof(f));
+			free(copy);
+		}
+	}
+}
+
+static void nothing_left_is_no_frame(void **state)
+{
+	u8 *p = exact(NULL, 0), *copy = p;
+	struct frame f;
+	size_t size = 0;
+
+	(void)state;
+	assert_int_equal(frame_next(&p, &size, &f), 0);
+	free(copy);
+}
+
+static void a_body_shorter_than_its_type_needs_is_an_error(void **state)
+{
+	u8 bytes[FRAME_MAX], out[FRAME_MAX];
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(examples); i++) {
+		size_t full = test_hex(bytes, sizeof(bytes), examples[i].hex);
+		bool payload = examples[i].frame.type == FRAME_PAYLOAD;
+		size_t least = payload ? 3 + 6 : full; /* its data may be empty */
+
+		for (size_t cut = 3; cut < least; cut++) {
+			put_u16(bytes + 1, (u16)(cut - 3));
+			assert_int_equal(decode_and_encode(bytes, cut, out), -EBADMSG);
+		}
+	}
+}
+
+/* So that frames can grow. Payloads and fragments are all data. */
+static void bytes_behind_the_known_fields_are_ignored(void **state)
+{
+	u8 bytes[FRAME_MAX], out[FRAME_MAX];
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(examples); i++) {
+		size_t full = test_hex(bytes, sizeof(bytes), examples[i].hex);
+		int n;
+
+		if (bytes[0] == FRAME_PAYLOAD || bytes[0] == FRAME_FRAGMENT)
+			continue;
+		memset(bytes + full, 0xee, 5);
+		put_u16(bytes + 1, (u16)(full - 3 + 5));
+		n = decode_and_encode(bytes, full + 5, out);
+		assert_true(n > 0);
+		assert_hex(out, (size_t)n, examples[i].hex);
+	}
+}
+
+static void malformed_frames_are_errors(void **state)
+{
+	static const char *const bad[] = {
+		"06 0007 05 1234 c0000201",                      /* a family that is none */
+		"07 0001 21",                                    /* more candidates than allowed */
+		"07 0008 02 " FOUR_HEX,                          /* fewer than counted */
+		"12 0001 21",                                    /* more keys than allowed */
+		"12 0021 02 " KEY_1,                             /* fewer than counted */
+		"13 0022 " KEY_1 " 00 21",                       /* more mappings than allowed */
+		"13 0029 " KEY_1 " 00 01 " FOUR_HEX,             /* half a mapping */
+		"02 000f 0102 03040506 00 0000 000b 77617270",   /* fragments of nothing */
+		"02 000b 0102 03040506 00 0004 000b",            /* no data */
+		"02 000f 0102 03040506 03 0004 000b 77617270",   /* starts behind the end */
+		"02 000f 0102 03040506 02 0004 000a 77617270",   /* ends behind the end */
+		"02 000e 0102 03040506 00 0004 000b 776172",     /* shorter than a unit, not last */
+		"02 0010 0102 03040506 00 0004 000b 7761727000", /* longer than a unit */
+		"02 000f 0102 03040506 ff ffff 000b 77617270",   /* index x unit is large */
+	};
+	u8 bytes[FRAME_MAX], out[FRAME_MAX];
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
+		size_t size = test_hex(bytes, sizeof(bytes), bad[i]);
+
+		if (decode_and_encode(bytes, size, out) != -EBADMSG)
+			fail_msg("%s was taken", bad[i]);
+	}
+}
+
+static void a_frame_that_does_not_fit_is_not_put(void **state)
+{
+	u8 *out;
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(examples); i++) {
+		u8 bytes[FRAME_MAX];
+		size_t full = test_hex(bytes, sizeof(bytes), examples[i].hex);
+
+		for (size_t cap = 0; cap < full; cap++) {
+			out = exact(bytes, cap);
+			assert_int_equal(frame_put(out, cap, &examples[i].frame), -EMSGSIZE);
+			free(out);
+		}
+		out = exact(bytes, full);
+		assert_int_equal(frame_put(out, full, &examples[i].frame), full);
+		free(out);
+	}
+}
+
+static void a_payload_too_long_for_its_length_field_is_not_put(void **state)
+{
+	static u8 large[65536], out[65600];
+	struct frame f = { .type = FRAME_PAYLOAD, .payload = { 1, 2, large, 65535 - 6 } };
+
+	(void)state;
+	assert_int_equal(frame_put(out, sizeof(out), &f), 65535 + 3);
+	f.payload.size++;
+	assert_int_equal(frame_put(out, sizeof(out), &f), -EMSGSIZE);
+}
+
+static void what_could_not_be_read_again_is_not_put(void **state)
+{
+	static const struct frame bad[] = {
+		{ .type = FRAME_PADDING, .close = { 0 } },
+		{ .type = FRAME_SHARD, .close = { 0 } },
+		{ .type = FRAME_RELAY, .close = { 0 } },
+		{ .type = 0x7f, .close = { 0 } },
+		{ .type = FRAME_CANDIDATES, .candidates = { .count = WIRE_CANDIDATES_MAX + 1 } },
+		{ .type = FRAME_MAPPING_REQUEST, .mapping_request = { WIRE_KEYS_MAX + 1, keys } },
+		{ .type = FRAME_MAPPING_RESPONSE,
+		  .mapping_response = { .count = WIRE_MAPPINGS_MAX + 1 } },
+		{ .type = FRAME_FRAGMENT, .fragment = { 1, 1, 0, 0, 4, data, 4 } },
+		{ .type = FRAME_FRAGMENT, .fragment = { 1, 1, 0, 4, 0, data, 4 } },
+		{ .type = FRAME_FRAGMENT, .fragment = { 1, 1, 0, 4, 65537, data, 4 } },
+	};
+	u8 out[FRAME_MAX];
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(bad); i++)
+		assert_int_equal(frame_put(out, sizeof(out), &bad[i]), -EINVAL);
+}
+
+/* --- several frames ---------------------------------------------------------------------- */
+
+static void frames_of_a_datagram_are_read_in_order_and_unknown_ones_can_be_skipped(void **state)
+{
+	u8 bytes[64], *p = bytes;
+	size_t size = test_hex(
+		bytes, sizeof(bytes),
+		"17 0001 01  7e 0003 aabbcc  00 0002 0000  14 0002 0007  81 0102 03040506 77");
+	struct frame f;
+
+	(void)state;
+	assert_int_equal(frame_next(&p, &size, &f), 1);
+	assert_int_equal(f.type, FRAME_CLOSE);
+	assert_int_equal(frame_next(&p, &size, &f), 1);
+	assert_int_equal(f.type, 0x7e);
+	assert_int_equal(frame_next(&p, &size, &f), 1);
+	assert_int_equal(f.type, FRAME_PADDING);
+	assert_int_equal(frame_next(&p, &size, &f), 1);
+	assert_int_equal(f.type, FRAME_DEREGISTER_REQUEST);
+	assert_int_equal(f.deregister.interface, 7);
+	assert_int_equal(frame_next(&p, &size, &f), 1);
+	assert_int_equal(f.type, FRAME_PAYLOAD);
+	assert_int_equal(f.payload.size, 1);
+	assert_int_equal(f.payload.data[0], 0x77);
+	assert_int_equal(frame_next(&p, &size, &f), 0);
+}
+
+static void padding_fills_whatever_is_left(void **state)
+{
+	u8 bytes[40];
+	struct frame f;
+
+	(void)state;
+	for (size_t room = 1; room < sizeof(bytes); room++) {
+		u8 *p = bytes;
+		size_t size = room;
+
+		memset(bytes, 0xee, sizeof(bytes));
+		frame_pad(bytes, room);
+		assert_int_equal(bytes[room], 0xee);
+		assert_int_equal(frame_next(&p, &size, &f), 1);
+		assert_int_equal(f.type, FRAME_PADDING);
+		assert_int_equal(frame_next(&p, &size, &f), 0);
+	}
+}
+
+static void headers_put_in_place_make_the_frame_of_the_data_behind_them(void **state)
+{
+	const struct frame_fragment fragment = { 0x0102, 0x03040506, 255, 257, 65536, NULL, 1 };
+	u8 bytes[FRAME_FRAGMENT_HEADER + 1], *p = bytes;
+	size_t size = FRAME_PAYLOAD_HEADER + 1;
+	struct frame f;
+
+	(void)state;
+	frame_put_payload_header(bytes, 0x0102, 0x03040506);
+	assert_hex(bytes, FRAME_PAYLOAD_HEADER, "81 0102 03040506");
+	assert_int_equal(frame_next(&p, &size, &f), 1);
+	assert_ptr_equal(f.payload.data, bytes + FRAME_PAYLOAD_HEADER);
+	assert_int_equal(f.payload.size, 1);
+
+	p = bytes;
+	size = sizeof(bytes);
+	frame_put_fragment_header(bytes, &fragment);
+	assert_hex(bytes, FRAME_FRAGMENT_HEADER, "82 0102 03040506 ff 0101 ffff");
+	assert_int_equal(frame_next(&p, &size, &f), 1);
+	assert_ptr_equal(f.fragment.data, bytes + FRAME_FRAGMENT_HEADER);
+	assert_int_equal(f.fragment.total, 65536);
+}
+
+/* --- anything at all --------------------------------------------------------------------- */
+
+/* Reads all frames; returns how many. */
+static u32 read_all(u8 *p, size_t size)
+{
+	struct frame f;
+	u32 count = 0;
+
+	while (frame_next(&p, &size, &f) == 1)
+		count++;
+	return count;
+}
+
+static void random_bytes_do_no_harm(void **state)
+{
+	struct test_random r = { 11 };
+	struct random_source source = test_random_source(&r);
+	u32 frames = 0;
+
+	(void)state;
+	for (u32 i = 0; i < 20000; i++) {
+		u8 bytes[96];
+		size_t size = test_random_below(&r, sizeof(bytes));
+		u8 *copy;
+
+		random_fill(&source, bytes, size);
+		if (size > 2 && i % 2) { /* a known type with a length that is there */
+			bytes[0] = (u8)test_random_below(&r, 0x18);
+			put_u16(bytes + 1, (u16)test_random_below(&r, (u32)size - 2));
+		}
+		copy = exact(bytes, size);
+		frames += read_all(copy, size);
+		free(copy);
+	}
+	assert_true(frames > 5000);
+}
+
+static void examples_with_any_byte_changed_do_no_harm(void **state)
+{
+	struct test_random r = { 12 };
+	u8 bytes[FRAME_MAX];
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(examples); i++) {
+		size_t size = test_hex(bytes, sizeof(bytes), examples[i].hex);
+
+		for (size_t at = 0; at < size; at++) {
+			u8 *copy = exact(bytes, size);
+
+			copy[at] = (u8)test_random_below(&r, 256);
+			read_all(copy, size);
+			free(copy);
+		}
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_transport_header_is_kind_receiver_counter),
+		cmocka_unit_test(
+			what_is_short_or_of_another_kind_or_flagged_is_no_transport_datagram),
+		cmocka_unit_test(a_hello_is_version_ciphers_flags_and_room),
+		cmocka_unit_test(a_hello_of_another_version_is_refused),
+		cmocka_unit_test(handshake_datagrams_have_the_sizes_that_are_drawn),
+		cmocka_unit_test(a_payload_of_1400_bytes_costs_at_most_40_more),
+		cmocka_unit_test(an_endpoint_takes_1_7_or_19_bytes),
+		cmocka_unit_test(every_frame_is_encoded_as_it_is_drawn),
+		cmocka_unit_test(every_frame_comes_back_from_its_bytes),
+		cmocka_unit_test(every_frame_may_be_the_last_and_then_needs_no_length),
+		cmocka_unit_test(decoded_fields_are_where_they_belong),
+		cmocka_unit_test(a_frame_cut_anywhere_is_an_error_and_changes_nothing),
+		cmocka_unit_test(nothing_left_is_no_frame),
+		cmocka_unit_test(a_body_shorter_than_its_type_needs_is_an_error),
+		cmocka_unit_test(bytes_behind_the_known_fields_are_ignored),
+		cmocka_unit_test(malformed_frames_are_errors),
+		cmocka_unit_test(a_frame_that_does_not_fit_is_not_put),
+		cmocka_unit_test(a_payload_too_long_for_its_length_field_is_not_put),
+		cmocka_unit_test(what_could_not_be_read_again_is_not_put),
+		cmocka_unit_test(
+			frames_of_a_datagram_are_read_in_order_and_unknown_ones_can_be_skipped),
+		cmocka_unit_test(padding_fills_whatever_is_left),
+		cmocka_unit_test(headers_put_in_place_make_the_frame_of_the_data_behind_them),
+		cmocka_unit_test(random_bytes_do_no_harm),
+		cmocka_unit_test(examples_with_any_byte_changed_do_no_harm),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
