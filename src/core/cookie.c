@@ -38,8 +38,8 @@ static void derive_keys(u8 mac1_key[static KEY_SIZE], u8 cookie_key[static KEY_S
 	derive_key(cookie_key, "warp cookie", responder);
 }
 
-/* 0 means never in secret_made and cookie_got. */
-static u64 not_never(u64 now)
+/* The times kept here, where 0 means never. */
+static u64 kept_time(u64 now)
 {
 	return now ? now : 1;
 }
@@ -57,7 +57,7 @@ void cookie_checker_init(struct cookie_checker *c, const u8 public_key[static KE
 /* A new secret when the present one is past its life. */
 static void renew_secret(struct cookie_checker *c, u64 now)
 {
-	u64 age = now - c->secret_made;
+	u64 age = kept_time(now) - c->secret_made;
 
 	if (c->secret_made && age < COOKIE_LIFETIME)
 		return;
@@ -66,7 +66,7 @@ static void renew_secret(struct cookie_checker *c, u64 now)
 	else
 		random_fill(&c->random, c->secret_before, KEY_SIZE);
 	random_fill(&c->random, c->secret, KEY_SIZE);
-	c->secret_made = not_never(now);
+	c->secret_made = kept_time(now);
 }
 
 static void make_cookie(u8 ret[static COOKIE_SIZE], const u8 secret[static KEY_SIZE],
@@ -139,7 +139,7 @@ void cookie_stamp(struct cookie_jar *jar, u64 now, u8 *message, size_t size)
 	crypto_mac(mac1, jar->mac1_key, KEY_SIZE, message, size - MACS_SIZE);
 	memcpy(jar->last_mac1, mac1, MAC_SIZE);
 	jar->has_last_mac1 = true;
-	if (jar->cookie_got && now - jar->cookie_got < COOKIE_LIFETIME)
+	if (jar->cookie_got && kept_time(now) - jar->cookie_got < COOKIE_LIFETIME)
 		crypto_mac(mac2, jar->cookie, COOKIE_SIZE, message, size - MAC_SIZE);
 	else
 		memset(mac2, 0, MAC_SIZE);
@@ -154,7 +154,7 @@ int cookie_take(struct cookie_jar *jar, u64 now, const u8 nonce[static XNONCE_SI
 						MAC_SIZE, nonce, jar->open_key))
 		return -EBADMSG;
 	memcpy(jar->cookie, cookie, COOKIE_SIZE);
-	jar->cookie_got = not_never(now);
+	jar->cookie_got = kept_time(now);
 	jar->has_last_mac1 = false;
 	return 0;
 }

@@ -151,7 +151,6 @@ static const struct example examples[] = {
 	{ "11 000b 0102 003c " FOUR_HEX,
 	  { .type = FRAME_REGISTER_RESPONSE, .register_response = { 0x0102, 60, FOUR } } },
 	{ "12 0041 02 " KEY_1 KEY_2,
-	  false,
 	  { .type = FRAME_MAPPING_REQUEST, .mapping_request = { 2, keys } } },
 	{ "12 0001 00", { .type = FRAME_MAPPING_REQUEST, .mapping_request = { 0, keys } } },
 	{ "13 0022 " KEY_1 " 00 00",
