@@ -28,10 +28,10 @@
 #define SIM_IFACES 16u
 #define SIM_HOSTS 128u
 #define SIM_PEERS 128u
-#define SIM_NATS 32u
+#define SIM_NATS 64u
 #define SIM_TUNNELS 8u
 #define SIM_MAPS 4u
-#define SIM_POOL 2048u
+#define SIM_POOL 2048u              /* buffers of a host, unless it says otherwise */
 #define SIM_EPOCH (1000 * NS_PER_S) /* virtual time at the start */
 
 /* Reports with the seed and the virtual time, and fails the cmocka test. */
@@ -160,6 +160,7 @@ struct sim_host {
 	bool is_map, running;
 	struct identity identity;
 	struct sim_rng rng;
+	u32 pool_size; /* buffers */
 	u8 ciphers;
 	u64 scan_interval, keepalive_interval, client_expiry, handshake_rate;
 	struct engine *engine;

@@ -57,6 +57,7 @@ struct sim_host *sim_node(struct sim *sim, const char *name)
 	h->keepalive_interval = 5 * NS_PER_S;
 	h->client_expiry = 60 * NS_PER_S;
 	h->handshake_rate = 100;
+	h->pool_size = SIM_POOL;
 	h->timer_at = TIME_NEVER;
 	sim->host[sim->hosts++] = h;
 	return h;
@@ -361,7 +362,7 @@ void sim_start(struct sim_host *h)
 {
 	if (h->running)
 		return;
-	h->pool = pool_create(&h->allocator, SIM_POOL);
+	h->pool = pool_create(&h->allocator, h->pool_size);
 	h->timer_at = TIME_NEVER;
 	if (h->is_map)
 		start_map(h);
@@ -394,9 +395,9 @@ void sim_kill(struct sim_host *h)
 	h->map = NULL;
 	for (u32 i = 0; i < h->iface_count; i++)
 		h->iface[i].present = false;
-	if (pool_available(h->pool) != SIM_POOL)
+	if (pool_available(h->pool) != h->pool_size)
 		sim_fail(h->sim, "%s keeps %u buffers", h->name,
-			 SIM_POOL - pool_available(h->pool));
+			 h->pool_size - pool_available(h->pool));
 	pool_destroy(h->pool);
 	h->pool = NULL;
 	if (h->allocated)

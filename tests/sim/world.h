@@ -16,8 +16,8 @@
 #include <stdarg.h>
 #include <cmocka.h>
 
-#define MS(n) ((u64)(n) * NS_PER_MS)
-#define SECONDS(n) ((u64)(n) * NS_PER_S)
+#define MS(n) ((u64)(n)*NS_PER_MS)
+#define SECONDS(n) ((u64)(n)*NS_PER_S)
 
 struct world {
 	struct sim *sim;
