@@ -80,7 +80,7 @@ struct hub_result {
 	enum drop_reason reason;
 	struct assoc *assoc; /* may be NULL */
 	bool confirmed;      /* HUB_OPENED: a pending session has just become current */
-	bool current;        /* HUB_OPENED: under the current session, not an older one */
+	bool current; /* HUB_OPENED: under the current session, or one as young (both ends initiated) */
 	u8 *plain;
 	size_t plain_size;
 	u8 reply[WIRE_INITIATION_SIZE];

@@ -198,7 +198,7 @@ struct arrival {
 	struct endpoint source;
 	struct buf *buf; /* holds it; deliveries take references */
 	u32 size;        /* of the whole datagram */
-	bool current;    /* opened under the current session */
+	bool current;    /* not under keys of an earlier life of the peer */
 };
 
 /* engine.c */

@@ -15,6 +15,8 @@
 #define HUB_FIRST_SLOTS 16u
 #define SOURCE_RATE 10u
 #define SOURCE_BURST 10u
+/* When both ends initiate, each may send under the session that the other began. */
+#define CONTEMPORARY (10 * NS_PER_S)
 
 /* --- index table ---------------------------------------------------------------------------- */
 
@@ -448,7 +450,7 @@ static void receive_transport(struct hub *hub, u64 now, u8 *data, size_t size,
 	ret->plain_size = size - WIRE_OVERHEAD;
 	ret->assoc->opened_at = now;
 	ret->confirmed = assoc_confirm(hub, ret->assoc, session, now);
-	ret->current = ret->assoc->current == session;
+	ret->current = session->created + CONTEMPORARY > ret->assoc->current->created;
 }
 
 void hub_receive(struct hub *hub, u64 now, const struct endpoint *source, u8 *data, size_t size,

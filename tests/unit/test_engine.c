@@ -1,0 +1,376 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * test_engine.c - two engines on a bench, joined by a wire that is always there: the shortest way
+ * that a payload can take, and what the facade promises at its edges. Whole networks are for the
+ * simulator.
+ */
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "warp/engine.h"
+#include "warp/view.h"
+
+#define START (1000 * NS_PER_S)
+
+static void *bench_alloc(void *ctx, size_t size)
+{
+	(void)ctx;
+	return calloc(1, size);
+}
+
+static void bench_free(void *ctx, void *ptr, size_t size)
+{
+	(void)ctx;
+	(void)size;
+	free(ptr);
+}
+
+static void bench_random(void *ctx, void *out, size_t size)
+{
+	u64 *state = ctx;
+
+	for (u8 *p = out; size > 0; size--) {
+		*state = *state * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
+		*p++ = (u8)(*state >> 56);
+	}
+}
+
+static const struct allocator allocator = { bench_alloc, bench_free, NULL };
+static u64 seed = 1;
+
+struct bench {
+	u64 now;
+	struct pool *pool;
+	struct engine *engine[2];
+	struct identity identity[2];
+	struct endpoint at[2];
+	u8 iface[2];
+	u16 peer[2], tunnel[2];
+	bool cut;
+	u8 last[2][BUF_PAYLOAD_MAX];
+	u32 last_size[2], delivered[2];
+};
+
+static struct endpoint endpoint(u8 last, u16 port)
+{
+	return (struct endpoint){ .address = { 4, { 192, 0, 2, last } }, .port = port };
+}
+
+static void add_iface(struct bench *b, int side)
+{
+	struct iface_options o = { .name = "eth0", .local = b->at[side], .mtu = 1500 };
+
+	assert_int_equal(engine_iface_add(b->engine[side], b->now, &o, &b->iface[side]), 0);
+}
+
+static void add_peer(struct bench *b, int side)
+{
+	struct peer_options o = { .name = "other" };
+
+	memcpy(o.public_key, b->identity[!side].public_key, KEY_SIZE);
+	assert_int_equal(engine_add_peer(b->engine[side], b->now, &o, &b->peer[side]), 0);
+	engine_set_peer_endpoints(b->engine[side], b->now, b->peer[side], &b->at[!side], 1);
+}
+
+static void add_tunnel(struct bench *b, int side)
+{
+	struct tunnel_options o = { .name = "t", .id = tunnel_id_from_name("t") };
+
+	assert_int_equal(engine_add_tunnel(b->engine[side], &o, &b->tunnel[side]), 0);
+}
+
+static void make_engine(struct bench *b, int side)
+{
+	struct engine_options o = { .identity = b->identity[side],
+				    .allocator = allocator,
+				    .random = { bench_random, &seed },
+				    .pool = b->pool,
+				    .ciphers = crypto_ciphers(),
+				    .scan_interval = 10 * NS_PER_S,
+				    .keepalive_interval = 5 * NS_PER_S,
+				    .max_consecutive_failures = 10 };
+
+	assert_int_equal(engine_create(&b->engine[side], &o), 0);
+}
+
+static int set_up(void **state)
+{
+	struct bench *b = calloc(1, sizeof(*b));
+
+	assert_int_equal(crypto_init(), 0);
+	b->now = START;
+	b->pool = pool_create(&allocator, 512);
+	for (int side = 0; side < 2; side++) {
+		u8 key[KEY_SIZE];
+
+		memset(key, 7 + side, sizeof(key));
+		private_key_clamp(key);
+		identity_from_private(&b->identity[side], key);
+		b->at[side] = endpoint((u8)(1 + side), (u16)(1000 + side));
+	}
+	for (int side = 0; side < 2; side++) {
+		make_engine(b, side);
+		add_tunnel(b, side);
+		add_peer(b, side);
+		add_iface(b, side);
+	}
+	*state = b;
+	return 0;
+}
+
+static int tear_down(void **state)
+{
+	struct bench *b = *state;
+
+	for (int side = 0; side < 2; side++)
+		engine_destroy(b->engine[side]);
+	assert_int_equal(pool_available(b->pool), 512);
+	pool_destroy(b->pool);
+	free(b);
+	return 0;
+}
+
+/* Carries what one side has to send to the other; how many datagrams that were. */
+static size_t carry(struct bench *b, int side)
+{
+	struct outgoing out[64];
+	size_t n = engine_outgoing(b->engine[side], b->now, b->iface[side], out, 64);
+
+	for (size_t k = 0; k < n; k++) {
+		struct buf *copy = buf_get(b->pool);
+
+		assert_non_null(copy);
+		memcpy(buf_data(copy), buf_data(out[k].buf), out[k].buf->length);
+		copy->length = out[k].buf->length;
+		if (b->cut || !endpoint_equal(&out[k].destination, &b->at[!side]))
+			buf_put(copy);
+		else
+			engine_receive(b->engine[!side], b->now, b->iface[!side], &b->at[side],
+				       copy);
+	}
+	engine_sent(b->engine[side], b->now, b->iface[side], n);
+	return n;
+}
+
+static void collect(struct bench *b, int side)
+{
+	struct delivery d;
+
+	while (engine_next_delivery(b->engine[side], &d)) {
+		memcpy(b->last[side], d.data, d.size);
+		b->last_size[side] = d.size;
+		b->delivered[side]++;
+		buf_put(d.buf);
+	}
+}
+
+static void settle(struct bench *b)
+{
+	while (carry(b, 0) + carry(b, 1) > 0)
+		;
+	collect(b, 0);
+	collect(b, 1);
+}
+
+/* Runs both engines for some virtual time. */
+static void run(struct bench *b, u64 duration)
+{
+	u64 end = b->now + duration;
+
+	for (settle(b); b->now < end; settle(b)) {
+		u64 next = time_min(engine_next_expiry(b->engine[0]),
+				    engine_next_expiry(b->engine[1]));
+
+		b->now = next < end ? (next > b->now ? next : b->now + 1) : end;
+		engine_expire(b->engine[0], b->now);
+		engine_expire(b->engine[1], b->now);
+	}
+}
+
+static enum drop_reason give(struct bench *b, int side, u32 size, u8 fill)
+{
+	struct buf *buf = buf_get(b->pool);
+	enum drop_reason reason;
+
+	memset(buf_data(buf), fill, size);
+	buf->length = size;
+	reason = engine_send(b->engine[side], b->now, b->tunnel[side], buf);
+	settle(b);
+	return reason;
+}
+
+static void a_payload_arrives_once_and_whole(void **state)
+{
+	struct bench *b = *state;
+
+	run(b, NS_PER_S);
+	assert_int_equal(give(b, 0, 1000, 0x5a), DROP_NONE);
+	assert_int_equal(b->delivered[1], 1);
+	assert_int_equal(b->last_size[1], 1000);
+	assert_int_equal(b->last[1][999], 0x5a);
+	assert_int_equal(give(b, 1, 1, 0x11), DROP_NONE);
+	assert_int_equal(b->delivered[0], 1);
+}
+
+static void the_first_payload_passes_without_waiting(void **state)
+{
+	struct bench *b = *state;
+
+	run(b, NS_PER_MS);
+	assert_int_equal(give(b, 0, 100, 1), DROP_NONE);
+	assert_int_equal(b->delivered[1], 1);
+}
+
+static void a_payload_of_64_kib_is_cut_and_put_together(void **state)
+{
+	struct bench *b = *state;
+
+	run(b, NS_PER_S);
+	assert_int_equal(give(b, 0, BUF_PAYLOAD_MAX, 0x77), DROP_NONE);
+	assert_int_equal(b->delivered[1], 1);
+	assert_int_equal(b->last_size[1], BUF_PAYLOAD_MAX);
+	assert_int_equal(b->last[1][BUF_PAYLOAD_MAX - 1], 0x77);
+}
+
+static void a_datagram_of_1400_bytes_costs_at_most_40_more(void **state)
+{
+	struct bench *b = *state;
+	struct outgoing out[1];
+	struct buf *buf = buf_get(b->pool);
+
+	run(b, 3 * NS_PER_S);
+	buf->length = 1400;
+	memset(buf_data(buf), 0, 1400);
+	assert_int_equal(engine_send(b->engine[0], b->now, b->tunnel[0], buf), DROP_NONE);
+	assert_int_equal(engine_outgoing(b->engine[0], b->now, b->iface[0], out, 1), 1);
+	assert_true(out[0].buf->length <= 1440);
+}
+
+static void before_a_session_payloads_are_refused_with_a_reason(void **state)
+{
+	struct bench *b = *state;
+
+	b->cut = true;
+	run(b, NS_PER_S);
+	assert_int_equal(give(b, 0, 10, 0), DROP_NO_SESSION);
+	assert_int_equal(give(b, 0, 0, 0), DROP_MALFORMED);
+}
+
+static void what_waits_too_long_is_dropped_and_not_counted_as_sent(void **state)
+{
+	struct bench *b = *state;
+	struct buf *buf = buf_get(b->pool);
+	struct path_view before, after;
+	struct tunnel_view tunnel;
+	struct outgoing out[4];
+
+	run(b, NS_PER_S);
+	assert_true(engine_view_path(b->engine[0], b->peer[0], 0, &before));
+	buf->length = 10;
+	memset(buf_data(buf), 0, 10);
+	assert_int_equal(engine_send(b->engine[0], b->now, b->tunnel[0], buf), DROP_NONE);
+	assert_int_equal(engine_pending(b->engine[0], b->tunnel[0]), 1);
+	b->now += 2 * NS_PER_S;
+	assert_int_equal(engine_outgoing(b->engine[0], b->now, b->iface[0], out, 4), 0);
+	assert_int_equal(engine_pending(b->engine[0], b->tunnel[0]), 0);
+	assert_true(engine_view_path(b->engine[0], b->peer[0], 0, &after));
+	assert_int_equal(after.sent, before.sent);
+	assert_true(engine_view_tunnel(b->engine[0], b->tunnel[0], &tunnel));
+	assert_int_equal(tunnel.drops.count[DROP_DEADLINE], 1);
+}
+
+static void an_oversized_datagram_lowers_the_mtu_and_harms_nothing(void **state)
+{
+	struct bench *b = *state;
+	struct buf *buf = buf_get(b->pool);
+	struct path_view path;
+	struct iface_view iface;
+
+	run(b, 3 * NS_PER_S);
+	assert_true(engine_view_path(b->engine[0], b->peer[0], 0, &path));
+	assert_int_equal(path.mtu, 1472);
+	buf->length = 1400;
+	memset(buf_data(buf), 0, 1400);
+	assert_int_equal(engine_send(b->engine[0], b->now, b->tunnel[0], buf), DROP_NONE);
+	engine_send_failed(b->engine[0], b->now, b->iface[0], EMSGSIZE);
+	assert_true(engine_view_path(b->engine[0], b->peer[0], 0, &path));
+	assert_true(path.mtu < 1439);
+	assert_true(engine_view_iface(b->engine[0], b->iface[0], &iface));
+	assert_int_equal(iface.send_errors, 0);
+	assert_false(iface.resting);
+	assert_int_equal(give(b, 0, 1400, 3), DROP_NONE);
+	assert_int_equal(b->last_size[1], 1400);
+}
+
+static void an_interface_that_fails_again_and_again_rests_and_returns(void **state)
+{
+	struct bench *b = *state;
+	struct iface_view iface;
+
+	run(b, NS_PER_S);
+	for (int n = 0; n < 10; n++) {
+		struct buf *buf = buf_get(b->pool);
+
+		buf->length = 10;
+		memset(buf_data(buf), 0, 10);
+		engine_send(b->engine[0], b->now, b->tunnel[0], buf);
+		engine_send_failed(b->engine[0], b->now, b->iface[0], ENETUNREACH);
+	}
+	assert_true(engine_view_iface(b->engine[0], b->iface[0], &iface));
+	assert_true(iface.resting);
+	run(b, 2 * NS_PER_S);
+	assert_true(engine_view_iface(b->engine[0], b->iface[0], &iface));
+	assert_false(iface.resting);
+	assert_int_equal(give(b, 0, 10, 3), DROP_NONE);
+}
+
+static void leaving_tells_the_peer_at_once(void **state)
+{
+	struct bench *b = *state;
+	struct peer_view peer;
+
+	run(b, NS_PER_S);
+	engine_shutdown(b->engine[0], b->now);
+	settle(b);
+	assert_true(engine_view_peer(b->engine[1], b->peer[1], &peer));
+	assert_true(peer.closed);
+	assert_false(peer.connected);
+}
+
+static void keys_that_make_no_sense_are_refused(void **state)
+{
+	struct bench *b = *state;
+	struct peer_options o = { .name = "x" };
+	u16 peer;
+
+	assert_int_equal(engine_add_peer(b->engine[0], b->now, &o, &peer), -EINVAL);
+	memcpy(o.public_key, b->identity[0].public_key, KEY_SIZE);
+	assert_int_equal(engine_add_peer(b->engine[0], b->now, &o, &peer), -EINVAL);
+	memcpy(o.public_key, b->identity[1].public_key, KEY_SIZE);
+	assert_int_equal(engine_add_peer(b->engine[0], b->now, &o, &peer), -EEXIST);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(a_payload_arrives_once_and_whole),
+		TEST(the_first_payload_passes_without_waiting),
+		TEST(a_payload_of_64_kib_is_cut_and_put_together),
+		TEST(a_datagram_of_1400_bytes_costs_at_most_40_more),
+		TEST(before_a_session_payloads_are_refused_with_a_reason),
+		TEST(what_waits_too_long_is_dropped_and_not_counted_as_sent),
+		TEST(an_oversized_datagram_lowers_the_mtu_and_harms_nothing),
+		TEST(an_interface_that_fails_again_and_again_rests_and_returns),
+		TEST(leaving_tells_the_peer_at_once),
+		TEST(keys_that_make_no_sense_are_refused),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
