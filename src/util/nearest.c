@@ -55,6 +55,9 @@ void nearest_try(struct nearest *n, const char *word)
 {
 	u32 distance = word_distance(n->typed, word);
 
+	/* A word that was only begun is as good as found. */
+	if (strlen(n->typed) > 2 && strncmp(n->typed, word, strlen(n->typed)) == 0)
+		distance = 1;
 	if (distance < n->distance) {
 		n->distance = distance;
 		n->word = word;

@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * show.h - the parts of the status for people.
+ */
+#ifndef WARP_SHOW_H
+#define WARP_SHOW_H
+
+#include "page.h"
+
+/* peer: one of the status document's peers. */
+void show_peer(struct page *p, const json_t *peer);
+void show_tunnel(struct page *p, const json_t *tunnel);
+/* "dropped:" and what is not 0 of drops; nothing when all is. */
+void show_drops(struct page *p, const char *before, const json_t *drops);
+/* "a, b, c" of a list of texts. */
+void show_list(struct page *p, const json_t *list);
+
+#endif

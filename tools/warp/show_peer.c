@@ -1,0 +1,144 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * show_peer.c - the status for people: peers with their paths, and tunnels.
+ */
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "show.h"
+
+#define REMOTE_MOST 28u /* wider endpoints (IPv6) have a line of their own */
+
+/* --- paths -------------------------------------------------------------------------------- */
+
+static void show_path(struct page *p, struct table *t, const json_t *path)
+{
+	table_add(t, "%s", page_text(p, path, "remote"));
+	table_add(t, "%s", page_text(p, path, "interface"));
+	table_add(t, "%s", page_text(p, path, "origin"));
+	table_add(t, "%s", page_text(p, path, "state"));
+	table_add(t, "%s", milliseconds(page_number(p, path, "rtt_ms")));
+	table_add(t, "%s/%s", percent(page_number(p, path, "tx_loss")),
+		  percent(page_number(p, path, "rx_loss")));
+	table_add(t, "%s/%s", quantity(page_number(p, path, "tx_rate_bps"), ""),
+		  quantity(page_number(p, path, "rx_rate_bps"), ""));
+	table_add(t, "%s/%s", quantity(page_number(p, path, "tx_bytes"), "B"),
+		  quantity(page_number(p, path, "rx_first_bytes") +
+				   page_number(p, path, "rx_duplicate_bytes"),
+			   "B"));
+}
+
+static void show_paths(struct page *p, const json_t *list)
+{
+	static const char *const titles[] = { "REMOTE",       "VIA",         "FROM",
+					      "STATE",        "RTT",         "LOSS out/in",
+					      "bit/s out/in", "BYTES out/in" };
+	struct table t;
+	size_t i;
+
+	if (json_array_size(list) == 0) {
+		fputs("  no paths: no endpoint of it is known yet\n", p->out);
+		return;
+	}
+	table_init(&t, ARRAY_SIZE(titles), REMOTE_MOST);
+	for (i = 0; i < ARRAY_SIZE(titles); i++)
+		table_add(&t, "%s", titles[i]);
+	for (i = 0; i < json_array_size(list); i++) {
+		const json_t *path = page_item(p, list, i);
+
+		if (!path)
+			break;
+		show_path(p, &t, path);
+	}
+	table_end(&t, p);
+}
+
+/* --- peers -------------------------------------------------------------------------------- */
+
+static void show_registered(struct page *p, const json_t *list)
+{
+	size_t i;
+
+	for (i = 0; i < json_array_size(list); i++) {
+		const json_t *r = page_item(p, list, i);
+
+		if (!r)
+			return;
+		fprintf(p->out, "  registered %s, in its LAN %s\n", page_text(p, r, "observed"),
+			page_text(p, r, "lan"));
+	}
+}
+
+static void show_overrides(struct page *p, const json_t *list)
+{
+	size_t i;
+
+	for (i = 0; i < json_array_size(list); i++) {
+		const json_t *o = page_item(p, list, i);
+
+		if (!o)
+			return;
+		fprintf(p->out, "  override on %s: %s is %s\n", page_text(p, o, "interface"),
+			page_text(p, o, "registered"), page_text(p, o, "override"));
+	}
+}
+
+void show_peer(struct page *p, const json_t *peer)
+{
+	const json_t *allowed = page_list(p, peer, "allowed_ips");
+
+	fprintf(p->out, "\npeer %s: %s", page_text(p, peer, "name"), page_text(p, peer, "state"));
+	if (strcmp(page_text(p, peer, "state"), "connected") == 0)
+		fprintf(p->out, ", RTT %s, %s, session %s",
+			milliseconds(page_number(p, peer, "rtt_ms")), page_text(p, peer, "cipher"),
+			age(page_number(p, peer, "session_age")));
+	fprintf(p->out, "\n  key %s\n", page_text(p, peer, "public_key"));
+	if (json_array_size(allowed)) {
+		fputs("  allowed ", p->out);
+		show_list(p, allowed);
+		fputc('\n', p->out);
+	}
+	show_registered(p, page_list(p, peer, "registered"));
+	show_overrides(p, page_list(p, peer, "overrides"));
+	show_paths(p, page_list(p, peer, "paths"));
+}
+
+/* --- tunnels ------------------------------------------------------------------------------ */
+
+static void show_counters(struct page *p, const json_t *t)
+{
+	double lost = page_number(p, t, "rx_lost"), pending = page_number(p, t, "pending");
+
+	fprintf(p->out, "  sent %s payloads (%s) as %s copies",
+		quantity(page_number(p, t, "tx_payloads"), ""),
+		quantity(page_number(p, t, "tx_bytes"), "B"),
+		quantity(page_number(p, t, "tx_copies"), ""));
+	if (pending > 0)
+		fprintf(p->out, ", %s waiting", quantity(pending, ""));
+	fprintf(p->out, "\n  received %s payloads (%s)",
+		quantity(page_number(p, t, "rx_payloads"), ""),
+		quantity(page_number(p, t, "rx_bytes"), "B"));
+	fprintf(p->out, ", %s lost\n", quantity(lost, ""));
+}
+
+void show_tunnel(struct page *p, const json_t *t)
+{
+	const json_t *peers = page_list(p, t, "peers");
+	double copies = page_number(p, t, "copies");
+
+	fprintf(p->out, "\ntunnel %s: id %.0f, %s, %s on ", page_text(p, t, "name"),
+		page_number(p, t, "id"), page_text(p, t, "gate"), page_text(p, t, "mode"));
+	if (copies > 0)
+		fprintf(p->out, "%.0f paths\n", copies);
+	else
+		fputs("all paths\n", p->out);
+	fputs("  peers ", p->out);
+	if (json_array_size(peers))
+		show_list(p, peers);
+	else
+		fputs("all", p->out);
+	fputc('\n', p->out);
+	show_counters(p, t);
+	show_drops(p, "  dropped: ", page_object(p, t, "drops"));
+}
