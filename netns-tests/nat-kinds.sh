@@ -42,11 +42,10 @@ kind firewall 'EIM/APDF none'
 host B
 uplink B eth0
 link_loss B eth0 30
-spawn S receive "$WARP_BUILD/netns/numbers" receive "udp:$first:9000" -n 2000 -i 500
-wait_until 'listens S udp 9000' 5
-numbers B send "udp:$first:9000" -n 2000 -r 10000 >/dev/null
-await receive 10
-lost=$(last_json receive .lost)
+receive S loss "udp:$first:9000" -n 2000 -i 500
+send B "udp:$first:9000" -n 2000 -r 10000 >/dev/null
+await loss 10
+lost=$(said loss .lost)
 check loss_is_30_percent "lost $lost of 2000" [ "$lost" -ge 500 -a "$lost" -le 700 ]
 check loss_is_counted "counted $(link_dropped B eth0), lost $lost" [ "$(link_dropped B eth0)" = "$lost" ]
 check loss_is_counted_for_the_path "counted $(link_dropped B eth0 up "$first"), lost $lost" \

@@ -22,8 +22,8 @@
 # temporary directory: runs do not disturb each other. Whatever ends the script, its processes, its
 # namespaces and its files go with it. netns-tests/README.md tells how tests are written.
 
-# Programs in other languages stand in single quotes; tests use variables that this file only sets.
-# shellcheck disable=SC2016,SC2034
+# Tests use variables that this file only sets.
+# shellcheck disable=SC2034
 
 set -u
 LAB_SOURCE=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
@@ -150,8 +150,11 @@ lab_clean_up()
 	if [ "$status" != 0 ] && [ "$status" != 77 ]; then lab_explain; fi
 	pids=$(lab_pids)
 	# shellcheck disable=SC2086
+	[ -z "$pids" ] || kill $pids 2>/dev/null
+	wait_until '[ -z "$(lab_pids)" ]' 2
+	pids=$(lab_pids)
+	# shellcheck disable=SC2086
 	[ -z "$pids" ] || kill -KILL $pids 2>/dev/null
-	# Pipes of what was killed may keep us: nothing is waited for longer than it takes to die.
 	for name in "${!LAB_PID[@]}"; do wait "${LAB_PID[$name]}" 2>/dev/null; done
 	for name in $(lab_namespaces); do ip netns del "$name" 2>/dev/null; done
 	if [ -n "${LAB_KEEP:-}" ]; then
@@ -511,7 +514,12 @@ link_up()
 }
 
 # link_cut / link_mend HOST IFNAME: the link carries nothing, and nobody is told.
-link_cut() { link_rules "$1" "$2" 'counter name dropped drop' 'counter name dropped drop'; }
+link_cut()
+{
+	link_rules "$1" "$2" 'meta l4proto udp update @up { ip daddr counter }
+		counter name dropped drop' 'meta l4proto udp update @down { ip saddr counter }
+		counter name dropped drop'
+}
 link_mend() { link_rules "$1" "$2" '' ''; }
 
 # link_loss HOST IFNAME PERCENT: drops UDP at random in both directions; PERCENT may be a fraction.
@@ -690,7 +698,75 @@ paths()
 		"tx \(.tx_sent)", "rx \(.rx_first)+\(.rx_duplicate)", "lost \(.rx_lost)"] | join("  ")'
 }
 
-# numbers ARGS...: build/netns/numbers in HOST; see its --help.
-numbers() { run_in "$1" "$WARP_BUILD/netns/numbers" "${@:2}"; }
-# last_json NAME FILTER: of what the spawned NAME printed last.
-last_json() { tail -n 1 "$LAB/$1.log" | jq -r "$2"; }
+# state_of HOST: of its status what should stay as it is while nothing happens: no counters, no ages.
+state_of()
+{
+	status "$1" '{
+		peers: [.peers[] | {name, state, cipher, registered: (.registered | sort), overrides: (.overrides | sort),
+			paths: ([.paths[] | {interface, local, remote, origin, state}] | sort)}],
+		maps: [.maps[] | {address, state}],
+		interfaces: [.interfaces[] | {name, address, state, maps: [.maps[] | {map, registered, observed}]}]
+	}' -cS
+}
+
+# --- two hosts, for tests that are not about NATs -------------------------------------------------
+
+# two_hosts [UPLINK-OPTIONS]: A and B, eth0 and eth1 each, with public addresses if not told otherwise.
+two_hosts()
+{
+	local end
+	host A
+	host B
+	for end in A/eth0 A/eth1 B/eth0 B/eth1; do uplink "${end%/*}" "${end#*/}" "$@"; done
+}
+
+# conf_pair [TUNNEL-LINE...]: A (10.44.0.1, fd44::1) and B (10.44.0.2, fd44::2) know each other, have
+# warp0, and a UDP gate `video`: 127.1.0.1:9000 in, 127.1.0.1:9001 out. Lines are added to `tunnels:`;
+# %H in them is the host's name. FAR_GATE_A and FAR_GATE_B are added to what A and B say of the other,
+# FAR_GATES_A has more peers of A.
+conf_pair()
+{
+	pair_member A 1 B 2 "${FAR_GATE_A:-}" "${FAR_GATES_A:-}" "$@"
+	pair_member B 2 A 1 "${FAR_GATE_B:-}" "" "$@"
+}
+
+pair_member()
+{
+	conf "$1" <<-END
+		far_gate:
+		$(far_gate "$3" "allowed_ips: [10.44.0.$4/32, 'fd44::$4/128']" ${5:+"$5"})
+		$6
+		tunnels:
+		  - name: net
+		    gate: { tun: warp0, address: [10.44.0.$2/24, 'fd44::$2/64'] }
+		  - name: video
+		    gate: { application_to_gate: "127.1.0.1:9000", gate_to_application: "127.1.0.1:9001" }
+		$(printf '%s\n' "${@:7}" | sed "s/%H/$1/g")
+	END
+}
+
+# --- numbered datagrams ---------------------------------------------------------------------------
+
+# receive HOST NAME TARGET ARGS...: build/netns/numbers in the background, ready when this returns.
+receive()
+{
+	: >"$LAB/$2.log"
+	spawn "$1" "$2" "$WARP_BUILD/netns/numbers" receive "${@:3}"
+	wait_until "grep -q ready $LAB/$2.log" 5 || lab_die "receiver $2 is not ready"
+}
+
+# send HOST TARGET ARGS...: in the foreground; prints its line of JSON.
+send() { run_in "$1" "$WARP_BUILD/netns/numbers" send "${@:2}"; }
+# send_along HOST NAME TARGET ARGS...: in the background.
+send_along()
+{
+	: >"$LAB/$2.log"
+	spawn "$1" "$2" "$WARP_BUILD/netns/numbers" send "${@:3}"
+}
+
+# said NAME FILTER: of the line of JSON that the spawned NAME printed last.
+said() { tail -n 1 "$LAB/$1.log" | jq -r "$2"; }
+# all_once NAME: the receiver got each number, once, intact.
+all_once() { said "$1" '.lost == 0 and .duplicated == 0 and .corrupt == 0' | grep -q true; }
+# told NAME: what it says, in short, for failures.
+told() { said "$1" '"lost \(.lost), twice \(.duplicated), corrupt \(.corrupt) of \(.unique + .lost)"'; }

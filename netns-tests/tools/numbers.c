@@ -13,11 +13,12 @@
  * Each datagram is: magic, number, time of sending (both programs run on one machine, whose monotonic
  * clock they share), and a pattern that depends on the number, so that mixed-up bytes are seen.
  *
- * The receiver ends when all numbers up to COUNT-1 have come and then a tenth of IDLE-MS passed without
- * any; after IDLE-MS (3000) without any; after WAIT-MS (10000) without a first one. It
- * prints one line of JSON: received (all), unique, lost, duplicated, reordered, corrupt, first, last,
- * bytes, longest_gap_ms (between two arrivals) with gap_after (the number before it), longest_run_lost
- * (consecutive numbers), first_at_us (wall clock), and delay_us of p50, p99, max. -m writes the missing numbers to FILE.
+ * The receiver ends when all numbers up to COUNT-1 have come and then a tenth of IDLE-MS passed
+ * without any; after IDLE-MS (3000) without any; after WAIT-MS (10000) without a first one. It prints
+ * `ready`, and at last one line of JSON: received (all), unique, lost, duplicated, reordered,
+ * corrupt, first, last, bytes, longest_gap_ms (between two arrivals) with gap_after (the number before
+ * it), longest_run_lost (consecutive numbers), first_at_us (wall clock), and delay_us of p50, p99,
+ * max. -m writes the missing numbers to FILE.
  * The sender prints {"sent", "errors", "blocked_ms"}, and with -a `at NUMBER` when it is there.
  * Exit status: 0; 2 for bad arguments or a target that cannot be reached.
  */
@@ -339,6 +340,8 @@ static int run_receiver(const struct options *o, int fd)
 
 	if (!t.seen || !t.delay_us)
 		die("memory");
+	puts("ready");
+	fflush(stdout);
 	for (;;) {
 		bool all = t.unique == o->count - o->first;
 		int patience = !t.received ? o->wait_ms : all ? o->idle_ms / 10 : o->idle_ms;

@@ -7,13 +7,13 @@ set -u
 demo=(
 	build-essential pkg-config libsodium-dev libmnl-dev libnl-3-dev libnl-route-3-dev libev-dev
 	libyaml-dev libjansson-dev libcap-ng-dev
-	iproute2 iputils-ping nftables python3 procps socat jq
+	iproute2 iputils-ping nftables python3 procps socat jq iperf3
 )
 # To test them, and to judge the source.
 tests=(
 	git libcmocka-dev clang clang-tidy clang-format llvm libclang-rt-14-dev cppcheck shellcheck
 	mandoc gcovr
-	conntrack tcpdump iperf3 curl openssh-server openssh-client wireguard-go wireguard-tools ethtool
+	conntrack tcpdump curl openssh-server openssh-client wireguard-go wireguard-tools ethtool
 	python3-cryptography psmisc
 )
 
