@@ -6,7 +6,8 @@
  *
  * An *assoc* is the hub's half of what is known about one remote node: its key and its sessions.
  *   current    what we seal with
- *   previous   still opens late datagrams
+ *   previous   still opens late datagrams; so does the older one before it, since two ends that
+ *              initiate at once make two sessions within a round trip
  *   pending    we answered an initiation; becomes current with the first datagram that opens
  *              under it (key confirmation), so a replayed initiation costs a slot and no more
  *
@@ -32,7 +33,7 @@ struct assoc {
 	u8 remote_key[KEY_SIZE];
 	u8 preshared_key[KEY_SIZE]; /* zero: none */
 	void *owner;                /* peer, map or node that it belongs to */
-	struct session *current, *previous, *pending[HUB_PENDING];
+	struct session *current, *previous, *older, *pending[HUB_PENDING];
 	struct initiation *initiation; /* ours in flight, or NULL */
 	u64 current_since;             /* when current became current */
 	u64 opened_at;                 /* last datagram opened under any session, 0: never */

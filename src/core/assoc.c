@@ -48,7 +48,8 @@ void assoc_clear(struct hub *hub, struct assoc *a)
 	assoc_cancel_initiation(hub, a);
 	hub_session_destroy(hub, a->current);
 	hub_session_destroy(hub, a->previous);
-	a->current = a->previous = NULL;
+	hub_session_destroy(hub, a->older);
+	a->current = a->previous = a->older = NULL;
 	for (u32 i = 0; i < HUB_PENDING; i++) {
 		hub_session_destroy(hub, a->pending[i]);
 		a->pending[i] = NULL;
@@ -63,7 +64,8 @@ void assoc_clear(struct hub *hub, struct assoc *a)
 
 void assoc_make_current(struct hub *hub, struct assoc *a, struct session *session, u64 now)
 {
-	hub_session_destroy(hub, a->previous);
+	hub_session_destroy(hub, a->older);
+	a->older = a->previous;
 	a->previous = a->current;
 	a->current = session;
 	a->current_since = now;
@@ -230,6 +232,8 @@ u64 assoc_next_expiry(const struct assoc *a)
 		at = time_min(at, a->current->created + SESSION_REJECT_AFTER);
 	if (a->previous)
 		at = time_min(at, a->previous->created + SESSION_REJECT_AFTER);
+	if (a->older)
+		at = time_min(at, a->older->created + SESSION_REJECT_AFTER);
 	for (u32 i = 0; i < HUB_PENDING; i++) {
 		if (a->pending[i])
 			at = time_min(at, a->pending[i]->created + PENDING_LIFETIME);
@@ -250,6 +254,7 @@ bool assoc_expire(struct hub *hub, struct assoc *a, u64 now)
 	for (u32 i = 0; i < HUB_PENDING; i++)
 		forget_old(hub, &a->pending[i], now, PENDING_LIFETIME);
 	forget_old(hub, &a->previous, now, SESSION_REJECT_AFTER);
+	forget_old(hub, &a->older, now, SESSION_REJECT_AFTER);
 	if (rekey_at(a) <= now)
 		assoc_kick(hub, a, now);
 	forget_old(hub, &a->current, now, SESSION_REJECT_AFTER);
