@@ -18,11 +18,12 @@
 #include <errno.h>
 #include <string.h>
 
-#define SESSIONS_A_NODE 4u /* current, previous, two pending */
+#define SESSIONS_A_NODE 4u            /* current, previous, two pending */
+#define SESSIONS_MAX ((1u << 22) - 1) /* of a hub */
 #define TIDY_INTERVAL (10 * NS_PER_S)
 
 _Static_assert((MAPSERVER_QUEUE & (MAPSERVER_QUEUE - 1)) == 0, "not a power of two");
-_Static_assert((u64)MAPSERVER_MAX_NODES *SESSIONS_A_NODE < 1u << 22, "more than a hub can");
+_Static_assert(MAPSERVER_MAX_NODES * 4ull < SESSIONS_MAX, "not even four sessions for each node");
 _Static_assert(MAPSERVER_DATAGRAM >= WIRE_INITIATION_SIZE, "handshakes do not fit");
 
 /* --- clients ----------------------------------------------------------------------------- */
@@ -104,6 +105,13 @@ static void tidy(struct mapserver *m, struct client *client)
 
 /* --- life -------------------------------------------------------------------------------- */
 
+static u32 max_sessions(u32 max_nodes)
+{
+	u32 count = max_nodes * SESSIONS_A_NODE;
+
+	return count < SESSIONS_MAX ? count : SESSIONS_MAX;
+}
+
 static int create_parts(struct mapserver *m)
 {
 	const struct mapserver_options *o = &m->options;
@@ -113,7 +121,7 @@ static int create_parts(struct mapserver *m)
 		.random = o->random,
 		.ciphers = CIPHER_BIT(CIPHER_CHACHA20_POLY1305),
 		.replay_bits = REPLAY_BITS_MAP,
-		.max_sessions = o->max_nodes * SESSIONS_A_NODE,
+		.max_sessions = max_sessions(o->max_nodes),
 		.handshake_rate = o->handshake_rate,
 		.lookup = look_up,
 		.ctx = m,
