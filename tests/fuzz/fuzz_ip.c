@@ -33,7 +33,7 @@ static void check(const u8 *packet, size_t size, const struct address *source,
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct address source, to;
-	u8 *copy = malloc(size ? size : 1);
+	u8 *copy = calloc(1, size ? size : 1);
 
 	if (!copy)
 		return 0;

@@ -51,10 +51,10 @@ static struct session *make(u8 send, u8 receive, enum cipher cipher)
 	return s;
 }
 
-/* Opens a copy of exactly its size; the session changes only when it opens. */
+/* Opens a copy of exactly its size; the window moves only when it opens. */
 static enum drop_reason open_copy(struct session *s, const u8 *datagram, size_t size)
 {
-	struct session before = *s;
+	u64 newest = s->replay.newest;
 	u8 *copy = malloc(size ? size : 1);
 	enum drop_reason reason;
 
@@ -62,7 +62,7 @@ static enum drop_reason open_copy(struct session *s, const u8 *datagram, size_t 
 	if (size)
 		memcpy(copy, datagram, size);
 	reason = session_open(s, 0, copy, size);
-	require(reason == DROP_NONE || memcmp(s, &before, sizeof(before)) == 0);
+	require(reason == DROP_NONE || s->replay.newest == newest);
 	free(copy);
 	return reason;
 }

@@ -348,6 +348,7 @@ static void malformed_frames_are_errors(void **state)
 		"13 0022 " KEY_1 " 00 21",                       /* more mappings than allowed */
 		"13 0029 " KEY_1 " 00 01 " FOUR_HEX,             /* half a mapping */
 		"02 000f 0102 03040506 00 0000 000b 77617270",   /* fragments of nothing */
+		"02 000b 0102 03040506 03 0004 000b",            /* starts at the end */
 		"02 000b 0102 03040506 00 0004 000b",            /* no data */
 		"02 000f 0102 03040506 03 0004 000b 77617270",   /* starts behind the end */
 		"02 000f 0102 03040506 02 0004 000a 77617270",   /* ends behind the end */
@@ -363,6 +364,33 @@ static void malformed_frames_are_errors(void **state)
 
 		if (decode_and_encode(bytes, size, out) != -EBADMSG)
 			fail_msg("%s was taken", bad[i]);
+	}
+}
+
+/* All there, but one more than a frame may hold; and as many as it may. */
+static void more_things_than_a_frame_may_hold_are_an_error(void **state)
+{
+	static const struct {
+		u8 type;
+		size_t before, each; /* bytes in front of the count, and of one thing */
+		u8 max;
+	} cases[] = {
+		{ FRAME_CANDIDATES, 0, 1, WIRE_CANDIDATES_MAX },
+		{ FRAME_MAPPING_REQUEST, 0, KEY_SIZE, WIRE_KEYS_MAX },
+		{ FRAME_MAPPING_RESPONSE, KEY_SIZE + 1, 2, WIRE_MAPPINGS_MAX },
+	};
+	u8 out[FRAME_MAX];
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		u8 bytes[FRAME_MAX] = { cases[i].type | FRAME_LAST };
+		size_t size = 1 + cases[i].before + 1 + cases[i].each * cases[i].max;
+		u8 *count = bytes + 1 + cases[i].before;
+
+		*count = cases[i].max;
+		assert_int_equal(decode_and_encode(bytes, size, out), size + 2);
+		*count += 1;
+		assert_int_equal(decode_and_encode(bytes, size + cases[i].each, out), -EBADMSG);
 	}
 }
 
@@ -564,6 +592,7 @@ int main(void)
 		cmocka_unit_test(a_body_shorter_than_its_type_needs_is_an_error),
 		cmocka_unit_test(bytes_behind_the_known_fields_are_ignored),
 		cmocka_unit_test(malformed_frames_are_errors),
+		cmocka_unit_test(more_things_than_a_frame_may_hold_are_an_error),
 		cmocka_unit_test(a_frame_that_does_not_fit_is_not_put),
 		cmocka_unit_test(a_payload_too_long_for_its_length_field_is_not_put),
 		cmocka_unit_test(what_could_not_be_read_again_is_not_put),
