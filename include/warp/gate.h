@@ -37,8 +37,9 @@ struct gate {
 	const struct gate_ops *ops;
 	struct engine *engine;
 	struct pool *pool;
-	u16 tunnel; /* whose gate it is; may be set anew when the tunnel is added anew */
-	int fd;     /* to poll for reading */
+	u32 reserve; /* buffers of the pool that a gate leaves to others */
+	u16 tunnel;  /* whose gate it is; may be set anew when the tunnel is added anew */
+	int fd;      /* to poll for reading */
 	/* Its socket or interface was taken away, as the gate has logged: stop polling, close it,
 	 * open it again. */
 	bool broken;
@@ -47,12 +48,13 @@ struct gate {
 struct gate_options {
 	struct engine *engine;
 	struct pool *pool;
+	u32 reserve; /* what applications send must not keep the network's datagrams out */
 	u16 tunnel;
 };
 
 /* Open the gate that conf describes. 0, or -errno with ret_error filled: one line that names the
- * gate, what is wrong and what to do (of a TUN, in short: the whole was logged). conf is not
- * kept. */
+ * gate, what is wrong and what to do; of a TUN it is empty: the log has the whole. conf is
+ * not kept. */
 int gate_open(struct gate **ret, const struct gate_options *options, const struct conf_gate *conf,
 	      struct conf_error *ret_error);
 int gate_open_udp(struct gate **ret, const struct gate_options *options,
@@ -66,6 +68,12 @@ int gate_open_tun(struct gate **ret, const struct gate_options *options,
 const char *gate_describe(const struct conf_gate *conf, char text[static GATE_TEXT]);
 /* Do two configurations describe the same gate? */
 bool gate_conf_equal(const struct conf_gate *a, const struct conf_gate *b);
+
+/* A buffer to read into, or NULL: there is none for gates. */
+static inline struct buf *gate_buf(struct gate *g)
+{
+	return pool_available(g->pool) > g->reserve ? buf_get(g->pool) : NULL;
+}
 
 /* Reads at most one batch. */
 static inline void gate_readable(struct gate *g, u64 now)

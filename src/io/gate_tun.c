@@ -8,7 +8,6 @@
 #include "warp/gate.h"
 
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -64,8 +63,10 @@ static void read_failed(struct gate_tun *t, int error)
 static void gate_tun_readable(struct gate *g, u64 now)
 {
 	struct gate_tun *t = gate_tun(g);
-	int i, count = tun_read(t->tun, t->in, BATCH);
+	int i, count = -ENOBUFS;
 
+	if (pool_available(g->pool) >= g->reserve + BATCH)
+		count = tun_read(t->tun, t->in, BATCH);
 	if (count < 0)
 		read_failed(t, count);
 	for (i = 0; i < count; i++)
@@ -164,12 +165,12 @@ int gate_open_tun(struct gate **ret, const struct gate_options *options,
 					 .engine = options->engine,
 					 .pool = options->pool,
 					 .tunnel = options->tunnel,
+					 .reserve = options->reserve,
 					 .fd = -1 };
 		error = set_up(t, conf);
 	}
 	if (error) {
-		snprintf(ret_error->text, sizeof(ret_error->text), "tun %s: cannot be set up: %s",
-			 conf->tun, strerror(-error));
+		ret_error->text[0] = 0; /* the log has the whole */
 		if (t)
 			gate_tun_close(&t->gate);
 		return error;

@@ -99,7 +99,7 @@ static u32 get_buffers(struct gate_udp *u)
 	u32 i;
 
 	for (i = 0; i < BATCH; i++) {
-		u->in.buf[i] = buf_get(u->gate.pool);
+		u->in.buf[i] = gate_buf(&u->gate);
 		if (!u->in.buf[i])
 			break;
 		u->in.vector[i].iov_base = buf_data(u->in.buf[i]);
@@ -305,6 +305,7 @@ int gate_open_udp(struct gate **ret, const struct gate_options *options,
 					 .engine = options->engine,
 					 .pool = options->pool,
 					 .tunnel = options->tunnel,
+					 .reserve = options->reserve,
 					 .fd = -1 };
 		u->learn = conf->gate_to_application.address.family == 0;
 		set_target(u, &conf->gate_to_application);

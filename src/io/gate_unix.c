@@ -178,7 +178,7 @@ static enum look look_send(struct gate_unix *u, struct sender *s, u64 now, struc
 
 static enum look look_once(struct gate_unix *u, struct sender *s, u64 now)
 {
-	struct buf *b = buf_get(u->gate.pool);
+	struct buf *b = gate_buf(&u->gate);
 	struct sockaddr_un from;
 	struct iovec vector;
 	struct msghdr message = {
@@ -458,6 +458,7 @@ int gate_open_unix(struct gate **ret, const struct gate_options *options,
 				 .engine = options->engine,
 				 .pool = options->pool,
 				 .tunnel = options->tunnel,
+				 .reserve = options->reserve,
 				 .fd = epoll_create1(EPOLL_CLOEXEC) };
 	u->name.fd = -1;
 	u->type = conf->type;

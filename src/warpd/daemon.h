@@ -1,0 +1,193 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * daemon.h - warpd's state, and what its rooms call of one another.
+ *
+ *   main.c      arguments, and what can go wrong before the loop runs
+ *   daemon.c    the loop: watchers, the one timer, what a wake-up does
+ *   drain.c     what the engine has to give: to sockets, to gates
+ *   links.c     a socket for each usable local address
+ *   hosts.c     names of maps and peers to endpoints, asked again and again
+ *   config.c    from one configuration to the next: start and reload are the same
+ *   tunnels.c   tunnels and their gates
+ *   notices.c   what a person may want to know, as log lines
+ *   status.c    the answer to `warp status`
+ *
+ * Theory of operation: each wake-up reads the clock once (check watcher, before all others), then
+ * runs the callbacks of what is ready. Each feeds the engine a bounded amount and drains it. Before
+ * the loop sleeps again (prepare watcher) timers are run, gates with back-pressure get to go on,
+ * notices are told, and the timer is armed to the earliest of all expiries.
+ */
+#ifndef WARPD_DAEMON_H
+#define WARPD_DAEMON_H
+
+#include <ev.h>
+
+#include "warp/conf.h"
+#include "warp/ctl.h"
+#include "warp/engine.h"
+#include "warp/gate.h"
+#include "warp/netmon.h"
+#include "warp/resolver.h"
+#include "warp/udp.h"
+
+#define POOL_BUFFERS 1024u
+#define POOL_RESERVE 256u /* of these, not for gates */
+#define LINK_BATCHES 4u   /* of UDP_BATCH, read from a socket in one wake-up */
+#define SETTLE_ROUNDS 64u /* of gates with back-pressure in one wake-up */
+#define HOST_REFRESH (300 * NS_PER_S)
+#define RETRY_DELAY (1 * NS_PER_S) /* of a socket that could not be opened */
+
+/* An engine's interface and its socket. */
+struct link {
+	bool used;
+	bool blocked; /* the socket's buffer is full: wait until it is writable */
+	u8 iface;
+	struct netmon_address address;
+	struct udp *udp;
+	ev_io read, write;
+};
+
+/* A name, or a number, and what it stands for. */
+struct host {
+	u64 id; /* of its questions to the resolver */
+	struct conf_host conf;
+	struct endpoint endpoints[RESOLVER_ENDPOINTS];
+	size_t count;
+	u64 ask_at; /* TIME_NEVER: it is a number */
+};
+
+/* What stands behind conf->peers[i], conf->maps[i], conf->tunnels[i]: at the same place. */
+struct peer_slot {
+	u16 index;   /* the engine's */
+	bool fresh;  /* added by the configuration that is being applied */
+	bool absent; /* could not be added */
+	struct host *hosts;
+	size_t host_count;
+};
+
+struct map_slot {
+	u16 index;
+	bool fresh, absent;
+	struct host host;
+};
+
+struct tunnel_slot {
+	bool added; /* to the engine, as index */
+	u16 index;
+	struct gate *gate; /* NULL: could not be opened, is tried again */
+	ev_io io;
+};
+
+struct daemon {
+	struct ev_loop *loop;
+	u64 now; /* ns, of this wake-up */
+	u64 started;
+	const char *conf_path;
+	struct conf *conf;
+	struct engine *engine;
+	struct pool *pool;
+	struct udp_batch *batch;
+	struct netmon *netmon;
+	struct resolver *resolver;
+	struct ctl *ctl;
+	int timer_fd;
+	u64 armed, next_scan, next_retry, next_host_id;
+
+	struct link links[MAX_IFACES]; /* by the engine's index */
+	struct peer_slot *peers;
+	struct map_slot *maps;
+	struct tunnel_slot **tunnels;
+	struct tunnel_slot *tunnel_by_index[MAX_TUNNELS];
+
+	ev_io netmon_io, resolver_io, ctl_io, timer_io;
+	ev_signal terminate, interrupt, hangup;
+	ev_check wake_up;
+	ev_prepare before_sleep;
+	ev_idle again; /* started when there is more to do than a wake-up may */
+};
+
+/* The daemon that a watcher belongs to. */
+static inline struct daemon *daemon_of(struct ev_loop *loop)
+{
+	return ev_userdata(loop);
+}
+
+/* --- daemon.c --- */
+
+/* Opens all, gives up privileges. 0, or an exit status; what went wrong is logged. Takes over conf
+ * in any case. */
+int daemon_start(struct daemon *d, struct conf *conf, const char *conf_path);
+/* Until SIGTERM or SIGINT. */
+void daemon_run(struct daemon *d);
+/* Also after a failed start. */
+void daemon_stop(struct daemon *d);
+
+/* --- drain.c --- */
+
+/* Everything that the engine has for sockets and gates. */
+void drain(struct daemon *d);
+/* Once more at the end, waiting for sockets that are full for at most patience (ns). */
+void drain_all(struct daemon *d, u64 patience);
+/* Gates with back-pressure go on, round after round. True: there is more to do. */
+bool drain_settle(struct daemon *d);
+
+/* --- links.c --- */
+
+/* netmon_create() or, when it is there, netmon_configure(), from d->conf. */
+int links_configure(struct daemon *d);
+/* Opens sockets for usable addresses that have none. */
+void links_retry(struct daemon *d);
+/* All sockets anew, after a change of their options. */
+void links_reopen(struct daemon *d);
+void links_close(struct daemon *d);
+void link_set_blocked(struct daemon *d, struct link *l, bool blocked);
+
+/* --- hosts.c --- */
+
+/* from: hosts known so far; what is resolved of them is kept. */
+void host_init(struct daemon *d, struct host *h, const struct conf_host *conf,
+	       const struct host *from, size_t from_count);
+/* The hosts of a peer, from malloc(); NULL when there are none, or no memory. */
+struct host *hosts_of_peer(struct daemon *d, const struct conf_peer *conf,
+			   const struct peer_slot *from);
+/* Gives what is known to the engine. */
+void hosts_apply_peer(struct daemon *d, const struct peer_slot *peer);
+void hosts_apply_map(struct daemon *d, const struct map_slot *map);
+/* Asks for what is due. */
+void hosts_ask(struct daemon *d);
+/* The network has changed: what is unknown is asked for at once. */
+void hosts_hurry(struct daemon *d);
+void hosts_answered(struct ev_loop *loop, ev_io *w, int events);
+
+/* --- config.c --- */
+
+/* Makes the engine, links and gates what conf says, leaving alone what stays; takes over conf. 0,
+ * or -errno with ret_error filled: the first thing that could not be made so. */
+int config_apply(struct daemon *d, struct conf *conf, struct conf_error *ret_error);
+/* Loads and applies conf_path; a bad file changes nothing. */
+int config_reload(struct daemon *d, struct conf_error *ret_error);
+void config_free(struct daemon *d);
+
+/* --- tunnels.c --- */
+
+/* What stays of d->conf's tunnels in conf goes to ret_slots, at its place in conf; what does not is
+ * removed. A gate may stay where its tunnel does not. peers are those of conf. */
+void tunnels_retire(struct daemon *d, const struct conf *conf, const struct peer_slot *peers,
+		    struct tunnel_slot **ret_slots);
+/* Adds what is not there yet. 0, or -errno with ret_error filled: of the first that failed. */
+int tunnels_open(struct daemon *d, struct conf_error *ret_error);
+/* Gates that could not be opened. */
+void tunnels_retry(struct daemon *d);
+void tunnels_follow_mtu(struct daemon *d);
+void tunnels_close(struct daemon *d);
+
+/* --- notices.c, status.c --- */
+
+void notices_tell(struct daemon *d);
+/* From malloc(), NULL: no memory. */
+char *status_json(const struct daemon *d);
+char *status_version(void);
+/* {"ok":true} or {"ok":false,"error":error}; error NULL: none. */
+char *status_ok(const char *error);
+
+#endif

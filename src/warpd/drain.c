@@ -1,0 +1,137 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * drain.c - carries what the engine has to where it belongs: trains to sockets, payloads to gates.
+ *
+ * A socket that is full is left alone until it is writable; its queue only loses what has passed
+ * its deadline. What a gate cannot take, it drops and counts: nothing here waits.
+ */
+#include "warpd/daemon.h"
+
+#include <errno.h>
+#include <poll.h>
+
+#include "warp/memory.h"
+
+/* Sends a batch. False: nothing more can be sent now. */
+static bool send_batch(struct daemon *d, struct link *l)
+{
+	struct outgoing out[UDP_BATCH];
+	size_t sent, count = engine_outgoing(d->engine, d->now, l->iface, out, UDP_BATCH);
+	int error = 0;
+
+	if (!count)
+		return false;
+	sent = udp_send(l->udp, d->batch, out, count, &error);
+	if (sent)
+		engine_sent(d->engine, d->now, l->iface, sent);
+	if (sent == count)
+		return true;
+	if (error == EAGAIN) {
+		link_set_blocked(d, l, true);
+		return false;
+	}
+	engine_send_failed(d->engine, d->now, l->iface, error);
+	return true;
+}
+
+static void drain_link(struct daemon *d, struct link *l)
+{
+	struct outgoing first;
+	u32 i;
+
+	if (l->blocked) {
+		engine_outgoing(d->engine, d->now, l->iface, &first, 1); /* for the deadlines */
+		return;
+	}
+	/* Each round takes something from a queue of OUTBOX_SIZE. */
+	for (i = 0; i < OUTBOX_SIZE && send_batch(d, l); i++)
+		;
+}
+
+static void drain_links(struct daemon *d)
+{
+	u32 ifaces = engine_outgoing_ifaces(d->engine);
+
+	for (; ifaces; ifaces &= ifaces - 1)
+		drain_link(d, &d->links[__builtin_ctz(ifaces)]);
+}
+
+static void drain_deliveries(struct daemon *d)
+{
+	_Static_assert(MAX_TUNNELS <= 64, "a set of tunnels is 64 bits");
+	struct delivery delivery;
+	struct tunnel_slot *slot;
+	u64 touched = 0;
+
+	while (engine_next_delivery(d->engine, &delivery)) {
+		slot = d->tunnel_by_index[delivery.tunnel];
+		if (slot && slot->gate) {
+			gate_deliver(slot->gate, &delivery);
+			touched |= UINT64_C(1) << delivery.tunnel;
+		} else {
+			engine_gate_dropped(d->engine, delivery.tunnel, DROP_GATE_CLOSED);
+			buf_put(delivery.buf);
+		}
+	}
+	for (; touched; touched &= touched - 1)
+		gate_flush(d->tunnel_by_index[__builtin_ctzll(touched)]->gate);
+}
+
+void drain(struct daemon *d)
+{
+	drain_links(d);
+	drain_deliveries(d);
+}
+
+static bool settle_gates(struct daemon *d)
+{
+	bool more = false;
+	size_t i;
+
+	for (i = 0; i < d->conf->tunnel_count; i++) {
+		if (d->tunnels[i]->gate)
+			more |= gate_settle(d->tunnels[i]->gate, d->now);
+	}
+	return more;
+}
+
+bool drain_settle(struct daemon *d)
+{
+	u32 round;
+
+	for (round = 0; round < SETTLE_ROUNDS; round++) {
+		if (!settle_gates(d))
+			return false;
+		drain(d);
+	}
+	return true;
+}
+
+/* Waits until a socket that is full may take more. */
+static void wait_for_links(struct daemon *d)
+{
+	struct pollfd fds[MAX_IFACES];
+	nfds_t count = 0;
+	u32 i;
+
+	for (i = 0; i < MAX_IFACES; i++) {
+		if (d->links[i].used && d->links[i].blocked)
+			fds[count++] =
+				(struct pollfd){ .fd = udp_fd(d->links[i].udp), .events = POLLOUT };
+	}
+	poll(fds, count, 10);
+	for (i = 0; i < MAX_IFACES; i++)
+		d->links[i].blocked = false;
+}
+
+void drain_all(struct daemon *d, u64 patience)
+{
+	u64 until = d->now + patience;
+
+	drain(d);
+	while (engine_outgoing_ifaces(d->engine) && d->now < until) {
+		wait_for_links(d);
+		d->now = clock_now();
+		drain(d);
+	}
+}

@@ -1,0 +1,237 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * tunnels.c - the tunnels of the configuration and the gate of each.
+ *
+ * A tunnel without its gate (another program has the port) drops what arrives, and the gate is
+ * tried again at every scan. The start does not accept that, a reload does.
+ */
+#include "warpd/daemon.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "warp/log.h"
+
+/* --- gates -------------------------------------------------------------------------------- */
+
+static void close_gate(struct daemon *d, struct tunnel_slot *slot)
+{
+	ev_io_stop(d->loop, &slot->io);
+	gate_close(slot->gate);
+	slot->gate = NULL;
+}
+
+static void on_readable(struct ev_loop *loop, ev_io *w, int events)
+{
+	struct daemon *d = daemon_of(loop);
+	struct tunnel_slot *slot = w->data;
+
+	(void)events;
+	gate_readable(slot->gate, d->now);
+	if (slot->gate->broken)
+		close_gate(d, slot);
+	drain(d);
+}
+
+static int open_gate(struct daemon *d, struct tunnel_slot *slot, const struct conf_gate *conf,
+		     struct conf_error *ret_error)
+{
+	struct gate_options options = {
+		.engine = d->engine, .pool = d->pool, .reserve = POOL_RESERVE, .tunnel = slot->index
+	};
+	int error = gate_open(&slot->gate, &options, conf, ret_error);
+
+	if (error)
+		return error;
+	ev_io_init(&slot->io, on_readable, slot->gate->fd, EV_READ);
+	slot->io.data = slot;
+	ev_io_start(d->loop, &slot->io);
+	return 0;
+}
+
+/* --- tunnels ------------------------------------------------------------------------------ */
+
+static int add_tunnel(struct daemon *d, struct tunnel_slot *slot, const struct conf_tunnel *conf)
+{
+	struct tunnel_options options = { .id = conf->id,
+					  .routed = conf->gate.kind == GATE_TUN,
+					  .mtu = conf->mtu,
+					  .send_deadline = conf->send_deadline,
+					  .copies = conf->copies };
+	u16 *peers = calloc(conf->peer_count ? conf->peer_count : 1, sizeof(*peers));
+	size_t i;
+	int error;
+
+	if (!peers)
+		return -ENOMEM;
+	memcpy(options.name, conf->name, sizeof(options.name));
+	for (i = 0; i < conf->peer_count; i++) {
+		if (!d->peers[conf->peers[i]].absent)
+			peers[options.peer_count++] = d->peers[conf->peers[i]].index;
+	}
+	options.peers = peers;
+	error = engine_add_tunnel(d->engine, &options, &slot->index);
+	free(peers);
+	if (error)
+		return error;
+	slot->added = true;
+	d->tunnel_by_index[slot->index] = slot;
+	return 0;
+}
+
+static void remove_tunnel(struct daemon *d, struct tunnel_slot *slot)
+{
+	if (!slot->added)
+		return;
+	engine_remove_tunnel(d->engine, slot->index);
+	d->tunnel_by_index[slot->index] = NULL;
+	slot->added = false;
+}
+
+static int open_slot(struct daemon *d, struct tunnel_slot *slot, const struct conf_tunnel *conf,
+		     struct conf_error *ret_error)
+{
+	int error = slot->added ? 0 : add_tunnel(d, slot, conf);
+
+	if (error) {
+		snprintf(ret_error->text, sizeof(ret_error->text), "tunnel %s: %s", conf->name,
+			 strerror(-error));
+		return error;
+	}
+	if (!slot->gate)
+		return open_gate(d, slot, &conf->gate, ret_error);
+	slot->gate->tunnel = slot->index;
+	return 0;
+}
+
+static void allocate_slots(struct daemon *d)
+{
+	size_t i;
+
+	for (i = 0; i < d->conf->tunnel_count; i++) {
+		if (!d->tunnels[i])
+			d->tunnels[i] = calloc(1, sizeof(*d->tunnels[i]));
+		if (!d->tunnels[i])
+			fatalx("out of memory");
+	}
+}
+
+int tunnels_open(struct daemon *d, struct conf_error *ret_error)
+{
+	struct conf_error error_text;
+	int error, ret = 0;
+	size_t i;
+
+	allocate_slots(d);
+	for (i = 0; i < d->conf->tunnel_count; i++) {
+		error = open_slot(d, d->tunnels[i], &d->conf->tunnels[i], &error_text);
+		if (error && !ret) {
+			ret = error;
+			*ret_error = error_text;
+		}
+	}
+	return ret;
+}
+
+void tunnels_retry(struct daemon *d)
+{
+	struct conf_error error_text;
+	size_t i;
+
+	for (i = 0; i < d->conf->tunnel_count; i++) {
+		if (d->tunnels[i]->gate && d->tunnels[i]->added)
+			continue;
+		if (open_slot(d, d->tunnels[i], &d->conf->tunnels[i], &error_text) < 0)
+			log_warnx("%s", error_text.text);
+		else
+			log_info("tunnel %s: its gate is open", d->conf->tunnels[i].name);
+	}
+}
+
+void tunnels_follow_mtu(struct daemon *d)
+{
+	struct tunnel_slot *slot;
+	size_t i;
+
+	for (i = 0; i < d->conf->tunnel_count; i++) {
+		slot = d->tunnels[i];
+		if (slot->gate && slot->added)
+			gate_set_mtu(slot->gate, engine_tunnel_mtu(d->engine, slot->index));
+	}
+}
+
+/* --- from one configuration to the next --------------------------------------------------- */
+
+/* Are the peers that two tunnels name the same, and still there as they were? */
+static bool same_peers(const struct daemon *d, const struct conf_tunnel *old,
+		       const struct conf_tunnel *new, const struct peer_slot *peers)
+{
+	size_t i;
+
+	for (i = 0; i < old->peer_count && i < new->peer_count; i++) {
+		if (peers[new->peers[i]].fresh ||
+		    peers[new->peers[i]].index != d->peers[old->peers[i]].index)
+			return false;
+	}
+	return old->peer_count == new->peer_count;
+}
+
+static bool same_tunnel(const struct daemon *d, const struct conf_tunnel *old,
+			const struct conf_tunnel *new, const struct peer_slot *peers)
+{
+	return old->id == new->id && old->mtu == new->mtu && old->copies == new->copies &&
+	       old->send_deadline == new->send_deadline &&
+	       old->gate.kind == new->gate.kind &&same_peers(d, old, new, peers);
+}
+
+static const struct conf_tunnel *by_name(const struct conf *conf, const char *name, size_t *ret)
+{
+	size_t i;
+
+	for (i = 0; i < conf->tunnel_count; i++) {
+		if (!strcmp(conf->tunnels[i].name, name)) {
+			*ret = i;
+			return &conf->tunnels[i];
+		}
+	}
+	return NULL;
+}
+
+void tunnels_retire(struct daemon *d, const struct conf *conf, const struct peer_slot *peers,
+		    struct tunnel_slot **ret_slots)
+{
+	const struct conf_tunnel *old, *new;
+	struct tunnel_slot *slot;
+	size_t i, at;
+
+	for (i = 0; i < d->conf->tunnel_count; i++) {
+		old = &d->conf->tunnels[i];
+		slot = d->tunnels[i];
+		new = by_name(conf, old->name, &at);
+		if (!new || !same_tunnel(d, old, new, peers))
+			remove_tunnel(d, slot);
+		if (slot->gate && (!new || !gate_conf_equal(&old->gate, &new->gate)))
+			close_gate(d, slot);
+		if (new)
+			ret_slots[at] = slot;
+		else
+			free(slot);
+	}
+}
+
+void tunnels_close(struct daemon *d)
+{
+	size_t i;
+
+	for (i = 0; d->conf && i < d->conf->tunnel_count; i++) {
+		if (!d->tunnels[i]) /* the configuration was never applied */
+			continue;
+		if (d->tunnels[i]->gate)
+			close_gate(d, d->tunnels[i]);
+		remove_tunnel(d, d->tunnels[i]);
+		free(d->tunnels[i]);
+		d->tunnels[i] = NULL;
+	}
+}
