@@ -90,7 +90,7 @@ wireguard()
 {
 	local host other dev number=1
 	for host in A B; do
-		wg genkey >"$LAB/wg-$host"
+		(umask 077 && wg genkey >"$LAB/wg-$host")
 	done
 	for host in A B; do
 		dev=wg$host$LAB_ID

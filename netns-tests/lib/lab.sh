@@ -179,7 +179,7 @@ lab_explain()
 # --- time -----------------------------------------------------------------------------------------
 
 # Looks away for SECONDS (a fraction), without a process.
-nap() { read -rt "$1" -u "$LAB_NAP" _; }
+nap() { read -rt "$1" -u "$LAB_NAP" _ || true; }
 
 # Seconds since boot, whatever the wall clock does; hundredths.
 lab_uptime()
