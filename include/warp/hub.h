@@ -101,6 +101,11 @@ int assoc_seal(struct assoc *a, u64 now, u8 *data, size_t size);
 /* Wants a session with a now: starts an attempt, or hurries the one under way to its next
  * transmission. Something has changed: an address, an interface, a restart of the other side. */
 void assoc_kick(struct hub *hub, struct assoc *a, u64 now);
+/* Payloads wait for a session: until there is one, initiations go out every 500 ms at least, which
+ * the caller keeps up by calling again. */
+void assoc_hurry(struct assoc *a, u64 now);
+/* There is no hurry: tries again in some seconds, then on and on at that pace. */
+void assoc_retry_slowly(struct assoc *a, u64 now);
 /* Wants no session any more (until the next kick). */
 void assoc_rest(struct hub *hub, struct assoc *a);
 

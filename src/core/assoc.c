@@ -15,6 +15,7 @@
 #define RETRY_FIRST (100 * NS_PER_MS)
 #define RETRY_MAX (5 * NS_PER_S)
 #define RETRY_DOUBLINGS 6u
+#define HURRY_GAP (500 * NS_PER_MS)
 #define KICK_GAP (50 * NS_PER_MS) /* kicks closer than this are one */
 #define RESPONDER_PATIENCE (15 * NS_PER_S)
 
@@ -202,6 +203,20 @@ void assoc_kick(struct hub *hub, struct assoc *a, u64 now)
 		at = a->sent_at + KICK_GAP;
 	a->sends = a->sends ? 1 : 0;
 	a->retry_at = time_min(a->retry_at, at);
+}
+
+void assoc_hurry(struct assoc *a, u64 now)
+{
+	u64 at = a->sends ? a->sent_at + HURRY_GAP : now;
+
+	a->retry_at = time_min(a->retry_at, at > now ? at : now);
+}
+
+void assoc_retry_slowly(struct assoc *a, u64 now)
+{
+	a->sends = RETRY_DOUBLINGS;
+	a->sent_at = now;
+	a->retry_at = now + RETRY_MAX;
 }
 
 void assoc_rest(struct hub *hub, struct assoc *a)

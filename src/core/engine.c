@@ -203,6 +203,8 @@ static void receive_one(struct engine *e, struct arrival *in, u8 *data, u32 size
 		opened(e, in, &r);
 		break;
 	case HUB_REPLY:
+		if (r.reason == DROP_COOKIE_REQUIRED)
+			drop_count(&e->drops, r.reason);
 		iface_queue_bytes(e, in->iface, &in->source, r.reply, r.reply_size);
 		break;
 	case HUB_ESTABLISHED:

@@ -147,12 +147,13 @@ void engine_sent(struct engine *e, u64 now, u8 iface, size_t count)
 	(void)now;
 	if (!i)
 		return;
+	if (count > 0)
+		i->failures = 0;
 	for (; count > 0 && outbox_count(&i->outbox); count--) {
 		i->sent_packets++;
 		i->sent_bytes += outbox_at(&i->outbox, i->outbox.head)->buf->length;
 		outbox_pop(e, i, iface);
 	}
-	i->failures = 0;
 }
 
 static void iface_rest(struct engine *e, struct iface *i, u8 iface, u64 now)

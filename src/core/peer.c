@@ -33,6 +33,10 @@ void peer_busy(struct engine *e, struct peer *p, u64 now)
 	if (was_busy && p->busy_until - now > BUSY_TIME - BUSY_REFRESH)
 		return;
 	p->busy_until = now + BUSY_TIME;
+	if (!p->connected) {
+		assoc_hurry(&p->assoc, now);
+		peer_arm(e, p, p->assoc.retry_at);
+	}
 	if (was_busy)
 		return;
 	for (u64 mask = p->used_mask; mask; mask &= mask - 1)
@@ -195,6 +199,8 @@ static void peer_take_close(struct engine *e, struct peer *p, const struct arriv
 		path_bury(&p->paths[__builtin_ctzll(mask)]);
 	p->closed = true;
 	assoc_clear(e->hub, &p->assoc);
+	assoc_retry_slowly(&p->assoc, in->now); /* it may come back and not know where we are */
+	peer_arm(e, p, p->assoc.retry_at);
 	pathset_update(e, p, in->now);
 	engine_notice(e, NOTICE_PEER_CLOSED, p->index, 0, 0);
 	map_query_soon(e, in->now);

@@ -154,11 +154,11 @@ static enum drop_reason send_to_peer(struct engine *e, struct tunnel *t, struct 
 	u64 mask = pathset_select(p, t->copies);
 	enum drop_reason reason;
 
+	peer_busy(e, p, now);
 	if (!assoc_ready(&p->assoc, now))
 		return DROP_NO_SESSION;
 	if (!mask)
 		return DROP_NO_PATH;
-	peer_busy(e, p, now);
 	if (b->length > datagram_limit(t, p, PAYLOAD_OVERHEAD)) {
 		reason = send_fragments(e, t, p, now, mask, flow->next_sequence, b);
 	} else {
