@@ -56,10 +56,11 @@ const struct sim_packet *tape_kind(const struct tape *t, struct sim_rng *rng, u8
 	return t->packet[begin];
 }
 
-const struct sim_packet *tape_last_from(const struct tape *t, const struct sim_host *h)
+const struct sim_packet *tape_first_from(const struct tape *t, const struct sim_host *h, u32 size)
 {
-	for (u32 i = t->count; i-- > 0;) {
-		if (endpoint_equal(&t->packet[i]->source, &h->iface[0].local))
+	for (u32 i = 0; i < t->count; i++) {
+		if (endpoint_equal(&t->packet[i]->source, &h->iface[0].local) &&
+		    t->packet[i]->size == size)
 			return t->packet[i];
 	}
 	return t->packet[0];
@@ -106,8 +107,10 @@ void picture_take(struct picture *p, const struct sim_host *h)
 
 	memset(p, 0, sizeof(*p));
 	engine_view_peer(e, 0, &p->peer);
-	for (u32 i = 0; i < MAX_PEER_PATHS; i++)
-		engine_view_path(e, 0, i, &p->path[i]);
+	for (u32 i = 0; i < MAX_PEER_PATHS; i++) {
+		if (engine_view_path(e, 0, i, &p->path[i]))
+			p->path[i].duplicate = p->path[i].duplicate_bytes = 0;
+	}
 	for (u32 i = 0; i < SIM_TUNNELS; i++) {
 		if (engine_view_tunnel(e, i, &p->tunnel[i]))
 			memset(&p->tunnel[i].drops, 0, sizeof(p->tunnel[i].drops));

@@ -21,7 +21,8 @@ void tape_free(struct tape *t);
 /* A random one; the tape is not empty. */
 const struct sim_packet *tape_any(const struct tape *t, struct sim_rng *rng);
 const struct sim_packet *tape_kind(const struct tape *t, struct sim_rng *rng, u8 kind);
-const struct sim_packet *tape_last_from(const struct tape *t, const struct sim_host *h);
+/* The first of exactly so many bytes that h sent. */
+const struct sim_packet *tape_first_from(const struct tape *t, const struct sim_host *h, u32 size);
 /* Waits until all that is on the tape has arrived, and records no more. */
 void tape_settle(struct tape *t, struct world *w);
 
@@ -31,8 +32,9 @@ struct endpoint attack_source(struct sim_rng *rng);
 void attack_initiation(struct sim_rng *rng, const struct sim_host *target,
 		       u8 ret[static WIRE_INITIATION_SIZE]);
 
-/* What an engine shows of one peer, of its tunnels and maps, but for counts of drops and of what
- * interfaces received. */
+/* What an engine shows of one peer, of its tunnels and maps, but for counts of drops, of what
+ * interfaces received, and of copies: those are recognised before they are decrypted, so that
+ * anybody on the way can make some. */
 struct picture {
 	struct peer_view peer;
 	struct path_view path[MAX_PEER_PATHS];

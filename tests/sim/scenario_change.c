@@ -60,6 +60,31 @@ static void a_peer_that_restarts_behind_a_nat_is_back_within_a_second(void **sta
 	restart_under_traffic(&w);
 }
 
+static void a_server_that_ended_and_comes_back_is_found_by_its_clients(void **state)
+{
+	struct world w;
+	struct sim_flow *f;
+
+	(void)state;
+	world_pair(&w, __func__, 1, 1);
+	w.b->peer[0].endpoint_count = 0;
+	world_start(&w, SECONDS(2));
+	sim_run(w.sim, SECONDS(3));
+	sim_terminate(w.b);
+	sim_run(w.sim, SECONDS(20));
+	sim_compare(w.sim, w.a->notices[NOTICE_PEER_CLOSED], ==, 1);
+	sim_start(w.b);
+	world_start(&w, SECONDS(6)); /* without traffic */
+	sim_run(w.sim, SECONDS(3));
+	f = sim_flow(w.a, 0, MS(10), 200, 0);
+	sim_run(w.sim, SECONDS(1));
+	sim_terminate(w.b);
+	sim_run(w.sim, SECONDS(20));
+	sim_start(w.b);
+	check_resumes(f, w.b, SECONDS(1));
+	world_end(&w);
+}
+
 static void both_restarting_at_once_are_back_within_a_second(void **state)
 {
 	struct world w;
@@ -164,6 +189,7 @@ static void the_last_interface_may_go_and_come_back(void **state)
 		sim_check(w.sim, !sim_connected(w.a, 0));
 		sim_iface_add(&w.a->iface[0]);
 		sim_check(w.sim, world_await_live(w.a, 0, 1, MS(500)));
+		sim_check(w.sim, world_await_live(w.b, 0, 1, MS(100)));
 	}
 	world_check_traffic(&w);
 	world_end(&w);
@@ -246,6 +272,7 @@ static void a_removed_peer_is_told_and_can_be_added_again(void **state)
 	engine_set_peer_endpoints(w.a->engine, w.sim->now, index, &w.b->iface[0].local, 1);
 	sim_poke(w.a);
 	sim_check(w.sim, world_await_live(w.a, 0, 1, SECONDS(1)));
+	sim_check(w.sim, world_await_live(w.b, 0, 1, MS(100)));
 	world_check_traffic(&w);
 	world_end(&w);
 }
@@ -257,6 +284,7 @@ int main(void)
 		cmocka_unit_test(
 			a_peer_that_restarts_without_knowing_endpoints_is_back_within_a_second),
 		cmocka_unit_test(a_peer_that_restarts_behind_a_nat_is_back_within_a_second),
+		cmocka_unit_test(a_server_that_ended_and_comes_back_is_found_by_its_clients),
 		cmocka_unit_test(both_restarting_at_once_are_back_within_a_second),
 		cmocka_unit_test(an_interface_that_goes_costs_no_payload),
 		cmocka_unit_test(interfaces_that_flap_all_the_time_harm_nobody),
