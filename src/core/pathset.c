@@ -175,9 +175,9 @@ u64 pathset_select(const struct peer *p, u32 copies)
 	u64 left = p->usable_mask ? p->usable_mask : p->backup_mask, chosen = 0;
 	u32 ifaces = 0;
 
-	if (copies == 0 || (u32)__builtin_popcountll(left) <= copies)
+	if (copies == 0)
 		return left;
-	for (; copies > 0; copies--) {
+	for (; copies > 0 && left; copies--) {
 		u32 n = best_path(p, left, ifaces);
 
 		chosen |= bit(n);
