@@ -3,6 +3,7 @@
  * main.c - warp: what a person types. A table of sub-commands, after the manner of wg(8).
  */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "tool.h"
@@ -33,7 +34,7 @@ static void usage(FILE *out)
 {
 	size_t i;
 
-	fputs("usage: warp COMMAND [OPTIONS]\n\n", out);
+	fputs("usage: warp [-s SOCKET] COMMAND [OPTIONS]\n\n", out);
 	for (i = 0; i < ARRAY_SIZE(commands); i++)
 		fprintf(out, "  %-8s %-21s %s\n", commands[i].name, commands[i].arguments,
 			commands[i].summary);
@@ -89,11 +90,25 @@ static bool is_help(const char *word)
 	return strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0 || strcmp(word, "help") == 0;
 }
 
+/* `warp -s SOCKET COMMAND`: as `ip -n NAME ...`, before the command too. Returns how many words
+ * that were; -1: the socket is missing. */
+static int leading_socket(int argc, char **argv)
+{
+	if (argc < 2 || (strcmp(argv[1], "-s") != 0 && strcmp(argv[1], "--socket") != 0))
+		return 0;
+	if (argc < 3 || setenv("WARP_SOCKET", argv[2], 1) < 0)
+		return -1;
+	return 2;
+}
+
 int main(int argc, char **argv)
 {
 	const struct command *command;
+	int words = leading_socket(argc, argv);
 
-	if (argc < 2) {
+	argc -= words;
+	argv += words;
+	if (argc < 2 || words < 0) {
 		usage(stderr);
 		return EXIT_USAGE;
 	}
