@@ -14,8 +14,9 @@ int check_secret(struct reader *r, const struct mapping *m, const char *inline_k
 	bool is_inline = mapping_has(m, inline_key), in_file = mapping_has(m, file_key);
 
 	if (is_inline && in_file)
-		return reader_fail(r, m->place, "%s and %s are both given; remove one of the two",
-				   inline_key, file_key);
+		return reader_fail(r, mapping_place(m, file_key),
+				   "%s and %s are both given; remove one of the two", inline_key,
+				   file_key);
 	if (required && !is_inline && !in_file)
 		return reader_fail(r, m->place,
 				   "%s is missing here; add it, and make the file with: umask 077; "
@@ -52,7 +53,7 @@ static int find_kind(struct reader *r, const struct mapping *m, const struct gat
 		if (!gate_keys[i].makes || !mapping_has(m, gate_keys[i].name))
 			continue;
 		if (found)
-			return reader_fail(r, m->place,
+			return reader_fail(r, mapping_place(m, gate_keys[i].name),
 					   "a gate is one thing, but has both %s and %s; make two "
 					   "tunnels of it",
 					   found->name, gate_keys[i].name);
@@ -73,7 +74,7 @@ static int check_foreign_keys(struct reader *r, const struct mapping *m,
 
 	for (i = 0; i < ARRAY_SIZE(gate_keys); i++) {
 		if (gate_keys[i].kind != kind->kind && mapping_has(m, gate_keys[i].name))
-			return reader_fail(r, m->place,
+			return reader_fail(r, mapping_place(m, gate_keys[i].name),
 					   "%s has no meaning in a gate with %s; remove it",
 					   gate_keys[i].name, kind->name);
 	}

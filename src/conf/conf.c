@@ -16,10 +16,6 @@
 		.name = name_ "_file", .offset = offsetof(type, member),                           \
 		.parse = parse_secret_file                                                         \
 	}
-#define KEYS(table, finish_)                                                                       \
-	{                                                                                          \
-		.keys = (table), .count = ARRAY_SIZE(table), .finish = (finish_)                   \
-	}
 
 /* --- interfaces --------------------------------------------------------------------------- */
 
@@ -71,7 +67,7 @@ static const struct schema_key interface_keys[] = {
 	  .fallback = "10" },
 };
 #undef AT
-static const struct schema interfaces = KEYS(interface_keys, NULL);
+static const struct schema interfaces = SCHEMA(interface_keys, NULL);
 
 /* --- warp_map, far_gate ------------------------------------------------------------------- */
 
@@ -84,7 +80,7 @@ static const struct schema_key map_keys[] = {
 	  .required = true },
 };
 #undef AT
-static const struct schema map = KEYS(map_keys, NULL);
+static const struct schema map = SCHEMA(map_keys, NULL);
 
 #define AT(member) offsetof(struct conf_peer, member)
 static const struct schema_key peer_keys[] = {
@@ -120,7 +116,7 @@ static int finish_peer(struct reader *r, const struct mapping *m)
 	return check_secret(r, m, "preshared_key", "preshared_key_file", false);
 }
 
-static const struct schema peer = KEYS(peer_keys, finish_peer);
+static const struct schema peer = SCHEMA(peer_keys, finish_peer);
 
 /* --- tunnels: the gate -------------------------------------------------------------------- */
 
@@ -176,7 +172,7 @@ static const struct schema_key gate_keys[] = {
 	{ .name = "group", .offset = AT(group), .parse = parse_name, .size = CONF_TEXT },
 };
 #undef AT
-static const struct schema gate = KEYS(gate_keys, check_gate);
+static const struct schema gate = SCHEMA(gate_keys, check_gate);
 
 /* --- tunnels: how they are transported ---------------------------------------------------- */
 
@@ -239,7 +235,7 @@ static const struct schema_key redundancy_keys[] = {
 	{ .name = "num_shards", .offset = NOTHING, .parse = parse_shards },
 	{ .name = "required_shards", .offset = NOTHING, .parse = parse_shards },
 };
-static const struct schema redundancy = KEYS(redundancy_keys, NULL);
+static const struct schema redundancy = SCHEMA(redundancy_keys, NULL);
 
 static const struct schema_key transport_keys[] = {
 	{ .name = "mtu",
@@ -256,7 +252,7 @@ static const struct schema_key transport_keys[] = {
 	  .fallback = "0" },
 	{ .name = "redundancy", .shape = SHAPE_MAPPING, .inner = &redundancy },
 };
-static const struct schema transport = KEYS(transport_keys, NULL);
+static const struct schema transport = SCHEMA(transport_keys, NULL);
 
 static const struct schema_key tunnel_keys[] = {
 	{ .name = "name",
@@ -280,7 +276,7 @@ static const struct schema_key tunnel_keys[] = {
 	{ .name = "transport", .shape = SHAPE_MAPPING, .inner = &transport },
 };
 #undef AT
-static const struct schema tunnel = KEYS(tunnel_keys, NULL);
+static const struct schema tunnel = SCHEMA(tunnel_keys, NULL);
 
 /* --- the whole ---------------------------------------------------------------------------- */
 
@@ -335,7 +331,7 @@ static const struct schema_key top_keys[] = {
 	  .required = true },
 };
 #undef AT
-static const struct schema top = KEYS(top_keys, finish_conf);
+static const struct schema top = SCHEMA(top_keys, finish_conf);
 
 static int load(const struct source *source, struct conf **ret, struct conf_error *ret_error)
 {
@@ -355,7 +351,7 @@ int conf_load(const char *path, struct conf **ret, struct conf_error *ret_error)
 int conf_parse(const char *name, const void *data, size_t size, struct conf **ret,
 	       struct conf_error *ret_error)
 {
-	return load(&(struct source){ name, data, size }, ret, ret_error);
+	return load(&(struct source){ name, data ? data : "", size }, ret, ret_error);
 }
 
 void conf_free(struct conf *c)

@@ -72,7 +72,7 @@ static const struct schema_key keys[] = {
 	  .parse = parse_public_key },
 };
 #undef AT
-static const struct schema schema = { keys, ARRAY_SIZE(keys), finish };
+static const struct schema schema = SCHEMA(keys, finish);
 
 static int load(const struct source *source, struct conf_map_server **ret,
 		struct conf_error *ret_error)
@@ -95,7 +95,7 @@ int conf_load_map_server(const char *path, struct conf_map_server **ret,
 int conf_parse_map_server(const char *name, const void *data, size_t size,
 			  struct conf_map_server **ret, struct conf_error *ret_error)
 {
-	return load(&(struct source){ name, data, size }, ret, ret_error);
+	return load(&(struct source){ name, data ? data : "", size }, ret, ret_error);
 }
 
 void conf_map_server_free(struct conf_map_server *c)

@@ -175,11 +175,16 @@ static const struct schema_key *find_key(const struct schema *schema, const char
 	return NULL;
 }
 
-bool mapping_has(const struct mapping *m, const char *name)
+struct place mapping_place(const struct mapping *m, const char *name)
 {
 	const struct schema_key *key = find_key(m->schema, name);
 
-	return key && (m->seen >> (key - m->schema->keys) & 1);
+	return key ? m->seen[key - m->schema->keys] : (struct place){ 0, 0 };
+}
+
+bool mapping_has(const struct mapping *m, const char *name)
+{
+	return mapping_place(m, name).line != 0;
 }
 
 static int unknown_key(struct reader *r, const struct schema *schema, struct place place,
@@ -228,8 +233,8 @@ static int read_pair(const struct walk *w, struct mapping *m, const yaml_node_pa
 	yaml_node_t *name = node_at(w, pair->key);
 	struct place place = node_place(name);
 	const struct schema_key *key;
+	struct place *seen;
 	const char *text;
-	u64 bit;
 
 	if (name->type != YAML_SCALAR_NODE)
 		return reader_fail(w->reader, place,
@@ -238,11 +243,12 @@ static int read_pair(const struct walk *w, struct mapping *m, const yaml_node_pa
 	key = find_key(m->schema, text);
 	if (!key)
 		return unknown_key(w->reader, m->schema, place, text);
-	bit = UINT64_C(1) << (key - m->schema->keys);
-	if (m->seen & bit)
-		return reader_fail(w->reader, place, "%s is given twice; remove one of the two",
-				   text);
-	m->seen |= bit;
+	seen = &m->seen[key - m->schema->keys];
+	if (seen->line)
+		return reader_fail(w->reader, place,
+				   "%s is given twice, first in line %u; remove one of the two",
+				   text, seen->line);
+	*seen = place;
 	return read_key(w, key, node_at(w, pair->value), m->base);
 }
 
@@ -268,11 +274,12 @@ static int fill_in_all(struct reader *r, const struct mapping *m)
 	int error = 0;
 
 	for (i = 0; !error && i < m->schema->count; i++, key++) {
-		if (m->seen >> i & 1)
+		if (m->seen[i].line)
 			continue;
 		if (key->shape == SHAPE_MAPPING && !key->required) {
-			struct mapping inner = { key->inner, (char *)m->base + key->offset,
-						 m->place, 0 };
+			struct mapping inner = { .schema = key->inner,
+						 .base = (char *)m->base + key->offset,
+						 .place = m->place };
 
 			error = fill_in_all(r, &inner);
 		} else {
@@ -285,7 +292,7 @@ static int fill_in_all(struct reader *r, const struct mapping *m)
 static int read_mapping(const struct walk *w, const struct schema_key *key, yaml_node_t *node,
 			const struct schema *schema, void *base)
 {
-	struct mapping m = { schema, base, node_place(node), 0 };
+	struct mapping m = { .schema = schema, .base = base, .place = node_place(node) };
 	yaml_node_pair_t *pair;
 	int error;
 

@@ -34,6 +34,8 @@ struct value {
 typedef int value_parser(struct reader *r, const struct schema_key *key, const struct value *v,
 			 void *ret);
 
+#define SCHEMA_KEYS 16u /* at most, in one table */
+
 struct mapping;
 
 struct schema {
@@ -58,16 +60,27 @@ struct schema_key {
 	bool may_be_empty; /* a list without items is allowed */
 };
 
+/* The initializer of a struct schema; a table that is too long does not compile. */
+#define SCHEMA(table, finish_)                                                                     \
+	{                                                                                          \
+		.keys = (table),                                                                   \
+		.count = ARRAY_SIZE(table) +                                                       \
+			 0 * sizeof(char[ARRAY_SIZE(table) <= SCHEMA_KEYS ? 1 : -1]),              \
+		.finish = (finish_)                                                                \
+	}
+
 /* A mapping that has just been read. */
 struct mapping {
 	const struct schema *schema;
 	void *base; /* the struct */
 	struct place place;
-	u64 seen; /* a bit for each key in the file */
+	struct place seen[SCHEMA_KEYS]; /* where each key stands; line 0: it is not in the file */
 };
 
 /* Was this key of the schema in the file? */
 bool mapping_has(const struct mapping *m, const char *name);
+/* Where the key itself stands. */
+struct place mapping_place(const struct mapping *m, const char *name);
 
 /* Reads node (a mapping) into base. 0, or what reader_fail() returned. */
 int schema_read(struct reader *r, yaml_document_t *document, yaml_node_t *node,
