@@ -98,6 +98,7 @@ beside asan $((900 * scale)) "${make[@]}" asan
 beside coverage $((900 * scale)) "${make[@]}" coverage
 beside sim $((600 * scale)) "${make[@]}" sim
 beside unit 300 "${make[@]}" unit
+beside cli 120 tests/run/cli.sh
 beside check-pure 60 "${make[@]}" check-pure
 beside sizes 60 "${make[@]}" sizes
 wait
