@@ -106,14 +106,13 @@ lab_begin()
 		skip "$LAB_NAME" "$why"
 		exit 77
 	fi
-	LAB=$(mktemp -d "${TMPDIR:-/tmp}/warp-lab.XXXXXX") || exit 2
 	LAB_ID=$(printf '%x%04x' $$ $RANDOM)
-	mkfifo "$LAB/nap"
-	exec {LAB_NAP}<>"$LAB/nap"
+	LAB=${TMPDIR:-/tmp}/warp-lab-$LAB_ID
 	trap 'exit 129' HUP
 	trap 'exit 130' INT
 	trap 'exit 143' TERM
 	trap lab_clean_up EXIT
+	mkdir -m 700 "$LAB" || exit 2
 	mkdir -p "$LAB_RESULTS"
 	: >"$LAB_RESULTS/$LAB_NAME.jsonl"
 }
@@ -178,8 +177,9 @@ lab_explain()
 
 # --- time -----------------------------------------------------------------------------------------
 
-# Looks away for SECONDS (a fraction), without a process.
-nap() { read -rt "$1" -u "$LAB_NAP" _ || true; }
+# Looks away for SECONDS, a fraction, between two looks at the same thing. Not `read -t`: bash may crash
+# when a trap interrupts that.
+nap() { sleep "$1"; }
 
 # Seconds since boot, whatever the wall clock does; hundredths.
 lab_uptime()
@@ -224,8 +224,9 @@ namespace()
 {
 	local name
 	name=$(ns "$1")
-	ip netns add "$name" || lab_die "cannot make the namespace $name"
+	# Written down first: the script may end in between.
 	echo "$name" >>"$LAB/namespaces"
+	ip netns add "$name" || lab_die "cannot make the namespace $name"
 	ip_in "$1" link set dev lo up
 	# Old values stay for names that this kernel does not have.
 	run_in "$1" sh -c '
