@@ -63,7 +63,8 @@ int registry_want(struct registry *r, u64 now, struct registry_node *node,
 /* May node learn about other? */
 bool registry_may_learn(const struct registry *r, const struct registry_node *node,
 			const struct registry_node *other);
-/* The mappings of node, at most max, most recently heard first; returns their number. */
+/* The mappings of node: of the at most max interfaces most recently heard, by ascending number, so
+ * that what has not changed looks the same. Returns how many. */
 size_t registry_mappings(const struct registry_node *node, struct wire_mapping *ret, size_t max);
 /* Where to reach the node: observed endpoint and listener of its interfaces, at most max, most
  * recently heard first; returns their number. */

@@ -78,8 +78,7 @@ static void answer(struct question *q, const struct frame *f)
 
 /* --- mappings ---------------------------------------------------------------------------- */
 
-/* How many of the mappings go in one datagram. A node that has more is told of in part: of the
- * interfaces heard last. */
+/* How many of the mappings go in one datagram. A node that has more is told of in part. */
 static u8 mappings_that_fit(const struct frame_mapping_response *f)
 {
 	size_t size = MAPPING_HEADER;

@@ -303,10 +303,16 @@ bool registry_clear_interface(struct registry *r, struct registry_node *node, u1
 
 size_t registry_mappings(const struct registry_node *node, struct wire_mapping *ret, size_t max)
 {
-	size_t count = 0;
+	const struct interface *sorted[REGISTRY_INTERFACES];
+	size_t count = 0, at;
 
-	for (const struct interface *i = node->interfaces; i && count < max; i = i->next)
-		ret[count++] = (struct wire_mapping){ .observed = i->observed, .lan = i->lan };
+	for (const struct interface *i = node->interfaces; i && count < max; i = i->next) {
+		for (at = count++; at && sorted[at - 1]->id > i->id; at--)
+			sorted[at] = sorted[at - 1];
+		sorted[at] = i;
+	}
+	for (at = 0; at < count; at++)
+		ret[at] = (struct wire_mapping){ sorted[at]->observed, sorted[at]->lan };
 	return count;
 }
 

@@ -248,6 +248,27 @@ static void only_what_others_can_see_is_a_change(void **state)
 	end(&f);
 }
 
+static void mappings_stay_in_order_whoever_was_heard_last(void **state)
+{
+	BEGIN(f, 8);
+	struct registry_node *a = known(f.r, 0, 0);
+	struct wire_mapping mapping[3];
+
+	(void)state;
+	set(f.r, 1, a, 2, 2);
+	set(f.r, 2, a, 3, 3);
+	set(f.r, 3, a, 1, 1);
+	set(f.r, 4, a, 2, 2);
+	assert_int_equal(registry_mappings(a, mapping, 3), 3);
+	for (u16 i = 0; i < 3; i++)
+		assert_int_equal(mapping[i].observed.port, 1001 + i);
+	/* Of many, those heard last. */
+	assert_int_equal(registry_mappings(a, mapping, 2), 2);
+	assert_int_equal(mapping[0].observed.port, 1001);
+	assert_int_equal(mapping[1].observed.port, 1002);
+	end(&f);
+}
+
 static void routes_are_those_heard_last(void **state)
 {
 	BEGIN(f, 8);
@@ -277,7 +298,7 @@ static void the_interface_heard_least_makes_room(void **state)
 	for (u16 i = 0; i <= REGISTRY_INTERFACES; i++)
 		assert_int_equal(set(f.r, i, a, i, i), 1);
 	assert_int_equal(registry_mappings(a, mapping, ARRAY_SIZE(mapping)), REGISTRY_INTERFACES);
-	assert_int_equal(mapping[REGISTRY_INTERFACES - 1].observed.port, 1001);
+	assert_int_equal(mapping[0].observed.port, 1001);
 	end(&f);
 }
 
@@ -421,6 +442,19 @@ static void model_forget_least_heard(struct model_node *n)
 	least->there = false;
 }
 
+static const struct model_interface *model_heard_last(const struct model_node *n)
+{
+	const struct model_interface *last = NULL;
+
+	for (u32 i = 0; i < IDS; i++) {
+		const struct model_interface *mi = &n->interfaces[i];
+
+		if (mi->there && (!last || mi->order > last->order))
+			last = mi;
+	}
+	return last;
+}
+
 static bool model_set(struct model *m, u64 now, u32 n, u16 id, u16 port)
 {
 	struct model_interface *mi = &m->nodes[n].interfaces[id];
@@ -447,27 +481,21 @@ static void model_expire(struct model *m, u64 now)
 	}
 }
 
-/* The mappings are the model's, the most recently heard first. */
+/* The mappings are the model's, by number. */
 static void compare_interfaces(const struct registry_node *node, const struct model_node *model)
 {
 	struct wire_mapping mapping[REGISTRY_INTERFACES];
-	size_t count = registry_mappings(node, mapping, REGISTRY_INTERFACES);
-	u32 before = UINT32_MAX;
+	size_t count = registry_mappings(node, mapping, REGISTRY_INTERFACES), at = 0;
+	struct endpoint routes[2];
+	u8 listeners[2];
 
 	assert_int_equal(count, model_interfaces(model));
-	for (size_t i = 0; i < count; i++) {
-		const struct model_interface *found = NULL;
-
-		for (u32 id = 0; id < IDS; id++) {
-			const struct model_interface *mi = &model->interfaces[id];
-
-			if (mi->there && mi->order < before && (!found || mi->order > found->order))
-				found = mi;
-		}
-		assert_non_null(found);
-		assert_int_equal(mapping[i].observed.port, found->port);
-		before = found->order;
+	for (u32 id = 0; id < IDS; id++) {
+		if (model->interfaces[id].there)
+			assert_int_equal(mapping[at++].observed.port, model->interfaces[id].port);
 	}
+	if (registry_routes(node, routes, listeners, 2))
+		assert_int_equal(routes[0].port, model_heard_last(model)->port);
 }
 
 static void compare(const struct registry *r, const struct model *m)
@@ -611,6 +639,7 @@ int main(void)
 		cmocka_unit_test(an_interface_that_is_not_renewed_expires_alone),
 		cmocka_unit_test(a_want_that_is_not_renewed_takes_its_permission_back),
 		cmocka_unit_test(only_what_others_can_see_is_a_change),
+		cmocka_unit_test(mappings_stay_in_order_whoever_was_heard_last),
 		cmocka_unit_test(routes_are_those_heard_last),
 		cmocka_unit_test(the_interface_heard_least_makes_room),
 		cmocka_unit_test(wants_are_bounded_but_everybody_has_some),
