@@ -134,7 +134,8 @@ struct peer {
 	u64 expiry;
 	bool connected; /* as last told */
 	bool closed;
-	bool lost_kicked; /* a handshake was asked for since the last path was lost */
+	u64 silent_since; /* no path has been live since then, 0: one is */
+	bool lost_kicked; /* a handshake was asked for since then */
 	struct flow flows[MAX_TUNNELS];
 };
 
@@ -245,6 +246,8 @@ void pathset_remove(struct engine *e, struct peer *p, u64 now, u32 path);
 void pathset_remove_iface(struct engine *e, struct peer *p, u64 now, u8 iface);
 /* After a path's state or MTU changed: masks, limits, notices. */
 void pathset_update(struct engine *e, struct peer *p, u64 now);
+/* When a peer that is silent will be asked for new keys. */
+u64 pathset_silent_expiry(const struct peer *p);
 /* The paths that a payload goes out on; copies 0: all. */
 u64 pathset_select(const struct peer *p, u32 copies);
 

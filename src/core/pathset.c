@@ -11,6 +11,7 @@
 #include <string.h>
 
 #define ALL_PATHS UINT64_MAX
+#define SILENCE_PATIENCE (300 * NS_PER_MS) /* loss alone is rarely silent for that long */
 
 static u64 bit(u32 path)
 {
@@ -114,6 +115,33 @@ static void tell_connection(struct engine *e, struct peer *p)
 		      0);
 }
 
+u64 pathset_silent_expiry(const struct peer *p)
+{
+	if (p->silent_since == 0 || p->lost_kicked || p->closed)
+		return TIME_NEVER;
+	return p->usable_mask ? p->silent_since + SILENCE_PATIENCE : p->silent_since;
+}
+
+/* When all is silent, perhaps the other end was restarted and knows no keys. */
+static void watch_silence(struct engine *e, struct peer *p, u64 now, bool live)
+{
+	if (live) {
+		p->silent_since = 0;
+		if (p->lost_kicked)
+			assoc_rest(e->hub, &p->assoc);
+		p->lost_kicked = false;
+		return;
+	}
+	if (p->silent_since == 0)
+		p->silent_since = now;
+	if (pathset_silent_expiry(p) <= now) {
+		p->lost_kicked = true;
+		assoc_kick(e->hub, &p->assoc, now);
+		peer_arm(e, p, now);
+	}
+	peer_arm(e, p, pathset_silent_expiry(p));
+}
+
 void pathset_update(struct engine *e, struct peer *p, u64 now)
 {
 	u32 before = p->datagram_max;
@@ -133,15 +161,7 @@ void pathset_update(struct engine *e, struct peer *p, u64 now)
 	if (p->datagram_max != before)
 		engine_notice(e, NOTICE_MTU, p->index, 0, 0);
 	tell_connection(e, p);
-	if (live && p->lost_kicked) {
-		p->lost_kicked = false;
-		assoc_rest(e->hub, &p->assoc);
-	} else if (!live && !p->lost_kicked && !p->closed) {
-		/* All is silent: perhaps the other end was restarted and knows no keys. */
-		p->lost_kicked = true;
-		assoc_kick(e->hub, &p->assoc, now);
-		peer_arm(e, p, now);
-	}
+	watch_silence(e, p, now, live);
 }
 
 /* Lower is better: live before degraded, then the shorter round trip. */

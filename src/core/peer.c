@@ -352,7 +352,7 @@ void peer_expire(struct engine *e, struct peer *p, u64 now)
 	pathset_update(e, p, now);
 	if (p->datagram_max != before)
 		peer_busy(e, p, now);
-	p->expiry = assoc_next_expiry(&p->assoc);
+	p->expiry = time_min(assoc_next_expiry(&p->assoc), pathset_silent_expiry(p));
 	for (u64 mask = p->used_mask; mask; mask &= mask - 1)
 		p->expiry = time_min(p->expiry, path_expiry(&p->paths[__builtin_ctzll(mask)]));
 }
