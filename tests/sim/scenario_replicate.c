@@ -88,6 +88,7 @@ static void every_datagram_sent_on_a_path_is_first_duplicate_or_lost(void **stat
 	sim_run(w.sim, SECONDS(11));
 	set_loss(&w, 0);
 	sim_run(w.sim, SECONDS(11));
+	sim_settle(w.sim, SECONDS(1));
 	for (u32 i = 0; i < 2; i++) {
 		for (u32 k = 0; k < 2; k++) {
 			struct path_view v;

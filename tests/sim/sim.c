@@ -261,6 +261,22 @@ void sim_run(struct sim *sim, u64 duration)
 	sim_run_until(sim, duration, NULL, NULL);
 }
 
+static bool is_quiet(void *ctx)
+{
+	const struct sim *sim = ctx;
+
+	for (size_t i = 0; i < sim->events; i++) {
+		if (sim->heap[i].kind == SIM_AT_REALM || sim->heap[i].kind == SIM_AT_IFACE)
+			return false;
+	}
+	return true;
+}
+
+void sim_settle(struct sim *sim, u64 duration)
+{
+	sim_run_until(sim, duration, is_quiet, sim);
+}
+
 void sim_at(struct sim *sim, u64 after, void (*call)(struct sim *sim, void *ctx), void *ctx)
 {
 	const struct sim_event event = { .kind = SIM_CALL, .subject = ctx, .call = call };

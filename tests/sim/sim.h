@@ -254,6 +254,8 @@ void sim_trace(struct sim *sim, const char *format, ...) __attribute__((format(p
 void sim_run(struct sim *sim, u64 duration);
 /* Until done says true, at most duration; returns what it said last. */
 bool sim_run_until(struct sim *sim, u64 duration, bool (*done)(void *ctx), void *ctx);
+/* Until nothing is on its way, at most duration. */
+void sim_settle(struct sim *sim, u64 duration);
 /* Calls back after so many nanoseconds. */
 void sim_at(struct sim *sim, u64 after, void (*call)(struct sim *sim, void *ctx), void *ctx);
 
