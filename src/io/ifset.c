@@ -62,12 +62,12 @@ struct ifset {
 static int make_room(void *where, size_t *room, size_t count, size_t size)
 {
 	size_t more = *room ? *room * 2 : 16;
-	void *p;
+	void *before, *p;
 
 	if (count < *room)
 		return 0;
-	memcpy(&p, where, sizeof(p));
-	p = realloc(p, more * size);
+	memcpy(&before, where, sizeof(before));
+	p = realloc(before, more * size);
 	if (!p)
 		return -ENOMEM;
 	memcpy(where, &p, sizeof(p));
