@@ -27,9 +27,10 @@ struct gate_ops {
 	void (*readable)(struct gate *g, u64 now);
 	/* Takes over the reference to d->buf. */
 	void (*deliver)(struct gate *g, const struct delivery *d);
-	void (*flush)(struct gate *g);            /* NULL: deliver keeps nothing */
-	bool (*settle)(struct gate *g, u64 now);  /* NULL: no back-pressure */
-	void (*set_mtu)(struct gate *g, u32 mtu); /* NULL: it has none to follow */
+	void (*flush)(struct gate *g);           /* NULL: deliver keeps nothing */
+	bool (*settle)(struct gate *g, u64 now); /* NULL: no back-pressure */
+	/* NULL: it has none to follow. */
+	bool (*set_mtu)(struct gate *g, u32 mtu, bool may_lower);
 	void (*close)(struct gate *g);
 };
 
@@ -98,11 +99,11 @@ static inline bool gate_settle(struct gate *g, u64 now)
 	return g->ops->settle && g->ops->settle(g, now);
 }
 
-/* The largest payload that the tunnel carries in one datagram. */
-static inline void gate_set_mtu(struct gate *g, u32 mtu)
+/* The largest payload that the tunnel carries in one datagram. True: what the gate has is larger,
+ * and was left so because it may not be lowered yet. */
+static inline bool gate_set_mtu(struct gate *g, u32 mtu, bool may_lower)
 {
-	if (g->ops->set_mtu)
-		g->ops->set_mtu(g, mtu);
+	return g->ops->set_mtu && g->ops->set_mtu(g, mtu, may_lower);
 }
 
 /* Frees it; sockets that it made in the file system are removed. NULL is allowed. */

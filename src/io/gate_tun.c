@@ -77,7 +77,7 @@ static void gate_tun_flush(struct gate *g)
 {
 	struct gate_tun *t = gate_tun(g);
 	size_t i, taken = t->out_count;
-	int error;
+	int error = 0;
 
 	if (t->out_count)
 		taken = tun_write(t->tun, t->out, t->out_count, &error);
@@ -98,16 +98,19 @@ static void gate_tun_deliver(struct gate *g, const struct delivery *d)
 		gate_tun_flush(g);
 }
 
-static void gate_tun_set_mtu(struct gate *g, u32 mtu)
+static bool gate_tun_set_mtu(struct gate *g, u32 mtu, bool may_lower)
 {
 	struct gate_tun *t = gate_tun(g);
 
 	if (!t->mtu_auto || mtu == t->mtu)
-		return;
+		return false;
+	if (mtu < t->mtu && !may_lower)
+		return true;
 	if (netconf_set_mtu(t->netconf, tun_index(t->tun), mtu) < 0)
-		return;
+		return false;
 	t->mtu = mtu;
 	log_debug("%s: MTU %u", tun_name(t->tun), mtu);
+	return false;
 }
 
 static void gate_tun_close(struct gate *g)

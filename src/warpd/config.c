@@ -226,7 +226,7 @@ int config_apply(struct daemon *d, struct conf *conf, struct conf_error *ret_err
 {
 	struct change c = { .conf = conf };
 	struct conf_interfaces before = { 0 };
-	struct conf_error error_text;
+	struct conf_error error_text = { 0 };
 	int error, ret;
 
 	if (!prepare(d, &c)) {

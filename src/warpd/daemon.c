@@ -27,7 +27,8 @@ static u64 next_expiry(const struct daemon *d)
 {
 	u64 next = time_min(engine_next_expiry(d->engine), ctl_next_expiry(d->ctl));
 
-	return time_min(next, time_min(d->next_scan, d->next_retry));
+	next = time_min(next, time_min(d->next_scan, d->next_retry));
+	return time_min(next, d->next_mtu);
 }
 
 static void arm(struct daemon *d)
@@ -64,6 +65,8 @@ static void run_timers(struct daemon *d)
 		scan(d);
 	if (d->now >= d->next_retry)
 		links_retry(d);
+	if (d->now >= d->next_mtu)
+		tunnels_follow_mtu(d);
 	if (d->now >= ctl_next_expiry(d->ctl))
 		ctl_expire(d->ctl, d->now);
 	if (d->now >= engine_next_expiry(d->engine))
@@ -138,7 +141,7 @@ static void on_terminate(struct ev_loop *loop, ev_signal *w, int events)
 
 static void on_hangup(struct ev_loop *loop, ev_signal *w, int events)
 {
-	struct conf_error error;
+	struct conf_error error = { 0 };
 
 	(void)w;
 	(void)events;
@@ -175,7 +178,7 @@ static void watch(struct daemon *d)
 
 static char *answer(void *ctx, const char *question)
 {
-	struct conf_error error;
+	struct conf_error error = { 0 };
 
 	if (!strcmp(question, "status"))
 		return status_json(ctx);
@@ -242,7 +245,7 @@ static int enter_sandbox(const struct conf *conf)
 /* The configuration becomes real; mistakes in it that only the system can see end the start. */
 static int apply_first(struct daemon *d, struct conf *conf)
 {
-	struct conf_error error_text;
+	struct conf_error error_text = { 0 };
 	int error = ctl_open(&d->ctl, conf->control_socket, answer, d, &error_text);
 
 	if (error) {
@@ -299,6 +302,7 @@ int daemon_start(struct daemon *d, struct conf *conf, const char *conf_path)
 	*d = (struct daemon){ .timer_fd = -1,
 			      .armed = TIME_NEVER,
 			      .next_retry = TIME_NEVER,
+			      .next_mtu = TIME_NEVER,
 			      .now = clock_now(),
 			      .conf_path = conf_path };
 	d->started = d->now;

@@ -35,7 +35,8 @@
 #define LINK_BATCHES 4u   /* of UDP_BATCH, read from a socket in one wake-up */
 #define SETTLE_ROUNDS 64u /* of gates with back-pressure in one wake-up */
 #define HOST_REFRESH (300 * NS_PER_S)
-#define RETRY_DELAY (1 * NS_PER_S) /* of a socket that could not be opened */
+#define MTU_PATIENCE (3 * NS_PER_S) /* before a gate's MTU is lowered */
+#define RETRY_DELAY (1 * NS_PER_S)  /* of a socket that could not be opened */
 
 /* An engine's interface and its socket. */
 struct link {
@@ -91,7 +92,9 @@ struct daemon {
 	struct resolver *resolver;
 	struct ctl *ctl;
 	int timer_fd;
-	u64 armed, next_scan, next_retry, next_host_id;
+	u64 next_scan, next_retry, next_mtu; /* TIME_NEVER: not wanted */
+	u64 armed;                           /* what the timer is set to */
+	u64 next_host_id;
 
 	struct link links[MAX_IFACES]; /* by the engine's index */
 	struct peer_slot *peers;
@@ -178,6 +181,9 @@ void tunnels_retire(struct daemon *d, const struct conf *conf, const struct peer
 int tunnels_open(struct daemon *d, struct conf_error *ret_error);
 /* Gates that could not be opened. */
 void tunnels_retry(struct daemon *d);
+/* The gates' MTUs, to what the tunnels carry in one datagram. Up at once, down only when it stays so
+ * for MTU_PATIENCE: a new path is not known to carry much for a moment, and meanwhile packets that
+ * are too large go in fragments. */
 void tunnels_follow_mtu(struct daemon *d);
 void tunnels_close(struct daemon *d);
 

@@ -307,14 +307,15 @@ static json_t *tunnels(const struct daemon *d)
 static char *text_of(json_t *document)
 {
 	char *ret = json_dumps(document, JSON_COMPACT | JSON_REAL_PRECISION(9)), *line;
+	size_t size = ret ? strlen(ret) : 0;
 
 	json_decref(document);
-	line = ret ? realloc(ret, strlen(ret) + 2) : NULL;
+	line = ret ? realloc(ret, size + 2) : NULL;
 	if (!line) {
 		free(ret);
 		return NULL;
 	}
-	strcat(line, "\n");
+	memcpy(line + size, "\n", 2);
 	return line;
 }
 

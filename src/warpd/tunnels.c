@@ -120,7 +120,7 @@ static void allocate_slots(struct daemon *d)
 
 int tunnels_open(struct daemon *d, struct conf_error *ret_error)
 {
-	struct conf_error error_text;
+	struct conf_error error_text = { 0 };
 	int error, ret = 0;
 	size_t i;
 
@@ -137,7 +137,7 @@ int tunnels_open(struct daemon *d, struct conf_error *ret_error)
 
 void tunnels_retry(struct daemon *d)
 {
-	struct conf_error error_text;
+	struct conf_error error_text = { 0 };
 	size_t i;
 
 	for (i = 0; i < d->conf->tunnel_count; i++) {
@@ -152,14 +152,20 @@ void tunnels_retry(struct daemon *d)
 
 void tunnels_follow_mtu(struct daemon *d)
 {
+	bool may_lower = d->now >= d->next_mtu, lower = false;
 	struct tunnel_slot *slot;
 	size_t i;
 
 	for (i = 0; i < d->conf->tunnel_count; i++) {
 		slot = d->tunnels[i];
 		if (slot->gate && slot->added)
-			gate_set_mtu(slot->gate, engine_tunnel_mtu(d->engine, slot->index));
+			lower |= gate_set_mtu(slot->gate, engine_tunnel_mtu(d->engine, slot->index),
+					      may_lower);
 	}
+	if (!lower)
+		d->next_mtu = TIME_NEVER;
+	else if (d->next_mtu == TIME_NEVER)
+		d->next_mtu = d->now + MTU_PATIENCE;
 }
 
 /* --- from one configuration to the next --------------------------------------------------- */
