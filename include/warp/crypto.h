@@ -77,23 +77,52 @@ void crypto_xseal(u8 *ciphertext, const void *plain, size_t size, const void *ad
 int crypto_xopen(u8 *plain, const void *ciphertext, size_t size, const void *ad, size_t ad_size,
 		 const u8 nonce[static XNONCE_SIZE], const u8 key[static KEY_SIZE]);
 
-/* A data key, expanded where that pays (AES); made at handshakes, used on the data path. */
-struct aead_key {
-	enum cipher cipher;
-	u8 key[KEY_SIZE];
-	void *expanded; /* from the allocator, or NULL */
+/* --- data keys --------------------------------------------------------------------------- */
+
+#define AEAD_NONCE_SIZE 12u
+#define AEAD_ALIGN 64u /* of expanded keys */
+
+struct aead_key;
+
+/*
+ * One implementation of the data ciphers. libsodium's is always there; others are made at the edge
+ * and given to the hub. All of them give the same bytes.
+ */
+struct aead_ops {
+	const char *name; /* "libsodium", "ipsec-mb" */
+	u8 ciphers;       /* CIPHER_BITs that it can do on this machine */
+	void *state;      /* its own */
+	size_t (*expanded_size)(enum cipher cipher); /* bytes of a key made ready; may be 0 */
+	void (*expand)(const struct aead_ops *ops, struct aead_key *k);
+	/* In place, as aead_seal() and aead_open(). */
+	void (*seal)(const struct aead_key *k, const u8 nonce[static AEAD_NONCE_SIZE],
+		     const void *ad, size_t ad_size, u8 *data, size_t size);
+	int (*open)(const struct aead_key *k, const u8 nonce[static AEAD_NONCE_SIZE],
+		    const void *ad, size_t ad_size, u8 *data, size_t size);
 };
 
-/* 0, -EINVAL (cipher unknown or not on this machine), -ENOMEM. */
-int aead_key_init(struct aead_key *ret, enum cipher cipher, const u8 key[static KEY_SIZE],
-		  const struct allocator *a);
+/* After crypto_init(). */
+const struct aead_ops *aead_libsodium(void);
+
+/* A data key, made ready for its implementation; made at handshakes, used on the data path. */
+struct aead_key {
+	const struct aead_ops *ops;
+	enum cipher cipher;
+	u8 key[KEY_SIZE];
+	void *expanded; /* aligned to AEAD_ALIGN, within memory from the allocator, or NULL */
+	void *memory;
+};
+
+/* ops NULL: libsodium's. 0, -EINVAL (not a cipher that ops does on this machine), -ENOMEM. */
+int aead_key_init(struct aead_key *ret, const struct aead_ops *ops, enum cipher cipher,
+		  const u8 key[static KEY_SIZE], const struct allocator *a);
 /* Wipes the key and frees the expansion. */
 void aead_key_clear(struct aead_key *k, const struct allocator *a);
 /* In place: data[0..size) becomes ciphertext, the tag goes to data[size..size+TAG_SIZE). */
 void aead_seal(const struct aead_key *k, u64 nonce, const void *ad, size_t ad_size, u8 *data,
 	       size_t size);
 /* In place; size is that of the plaintext, the tag follows it. -EBADMSG when not authentic; data is
- * then zeroed. */
+ * then destroyed. */
 int aead_open(const struct aead_key *k, u64 nonce, const void *ad, size_t ad_size, u8 *data,
 	      size_t size);
 

@@ -37,6 +37,7 @@ struct engine_options {
 	struct allocator allocator;
 	struct random_source random;
 	struct pool *pool;            /* the caller's; outlives the engine */
+	const struct aead_ops *aead;  /* NULL: libsodium's */
 	u8 ciphers;                   /* CIPHER_BITs offered */
 	u64 scan_interval;            /* ns; registration at the maps */
 	u64 keepalive_interval;       /* ns; probes on idle paths */

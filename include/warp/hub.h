@@ -47,9 +47,10 @@ struct hub_options {
 	struct identity identity;
 	struct allocator allocator;
 	struct random_source random;
-	u8 ciphers;         /* CIPHER_BITs offered; usually crypto_ciphers() */
-	u32 replay_bits;    /* window of each session */
-	u32 max_sessions;   /* at most 2^22 */
+	const struct aead_ops *aead; /* NULL: libsodium's */
+	u8 ciphers;                  /* CIPHER_BITs offered; usually crypto_ciphers() */
+	u32 replay_bits;             /* window of each session */
+	u32 max_sessions;            /* at most 2^22 */
 	u64 handshake_rate; /* initiations a second worked on before cookies are asked for */
 	/* Whose key is this? The assoc, or NULL for a stranger. May create it: the initiation is
 	 * authentic in that it was made by the holder of the key, but may be a replay. */

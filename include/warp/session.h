@@ -32,7 +32,8 @@ struct session {
 /* A session with its replay window of replay_bits in one allocation. The indices and `initiator` are
  * the caller's to set. 0, -ENOMEM, -EINVAL (cipher). */
 int session_create(struct session **ret, const struct allocator *a,
-		   const struct handshake_keys *keys, enum cipher cipher, u32 replay_bits, u64 now);
+		   const struct handshake_keys *keys, const struct aead_ops *ops,
+		   enum cipher cipher, u32 replay_bits, u64 now);
 /* Wipes keys. NULL is allowed. */
 void session_destroy(struct session *s, const struct allocator *a);
 

@@ -201,65 +201,129 @@ int crypto_xopen(u8 *plain, const void *ciphertext, size_t size, const void *ad,
 
 /* --- AEAD, data path --------------------------------------------------------------------- */
 
-int aead_key_init(struct aead_key *ret, enum cipher cipher, const u8 key[static KEY_SIZE],
-		  const struct allocator *a)
+static size_t sodium_expanded_size(enum cipher cipher)
 {
-	void *expanded = NULL;
+	return cipher == CIPHER_AES_256_GCM ? sizeof(crypto_aead_aes256gcm_state) : 0;
+}
 
-	if (cipher != CIPHER_CHACHA20_POLY1305 && cipher != CIPHER_AES_256_GCM)
-		return -EINVAL;
-	if (!(crypto_ciphers() & CIPHER_BIT(cipher)))
-		return -EINVAL;
-	if (cipher == CIPHER_AES_256_GCM) {
-		expanded = mem_alloc(a, sizeof(crypto_aead_aes256gcm_state));
-		if (!expanded)
+static void sodium_expand(const struct aead_ops *ops, struct aead_key *k)
+{
+	(void)ops;
+	if (k->cipher == CIPHER_AES_256_GCM)
+		(void)crypto_aead_aes256gcm_beforenm(k->expanded, k->key);
+}
+
+static void sodium_seal(const struct aead_key *k, const u8 nonce[static AEAD_NONCE_SIZE],
+			const void *ad, size_t ad_size, u8 *data, size_t size)
+{
+	if (k->cipher == CIPHER_AES_256_GCM)
+		(void)crypto_aead_aes256gcm_encrypt_detached_afternm(data, data + size, NULL, data,
+								     size, ad, ad_size, NULL, nonce,
+								     k->expanded);
+	else
+		(void)crypto_aead_chacha20poly1305_ietf_encrypt(data, NULL, data, size, ad, ad_size,
+								NULL, nonce, k->key);
+}
+
+static int sodium_open(const struct aead_key *k, const u8 nonce[static AEAD_NONCE_SIZE],
+		       const void *ad, size_t ad_size, u8 *data, size_t size)
+{
+	if (k->cipher == CIPHER_AES_256_GCM)
+		return crypto_aead_aes256gcm_decrypt_detached_afternm(data, NULL, data, size,
+								      data + size, ad, ad_size,
+								      nonce, k->expanded);
+	return crypto_aead_chacha20poly1305_ietf_decrypt(data, NULL, NULL, data, size + TAG_SIZE,
+							 ad, ad_size, nonce, k->key);
+}
+
+const struct aead_ops *aead_libsodium(void)
+{
+	static const struct aead_ops with_aes = {
+		.name = "libsodium",
+		.ciphers = CIPHER_BIT(CIPHER_CHACHA20_POLY1305) | CIPHER_BIT(CIPHER_AES_256_GCM),
+		.expanded_size = sodium_expanded_size,
+		.expand = sodium_expand,
+		.seal = sodium_seal,
+		.open = sodium_open,
+	};
+	static const struct aead_ops without_aes = {
+		.name = "libsodium",
+		.ciphers = CIPHER_BIT(CIPHER_CHACHA20_POLY1305),
+		.expanded_size = sodium_expanded_size,
+		.expand = sodium_expand,
+		.seal = sodium_seal,
+		.open = sodium_open,
+	};
+
+	return crypto_aead_aes256gcm_is_available() ? &with_aes : &without_aes;
+}
+
+static int aead_expand(struct aead_key *k, const struct allocator *a)
+{
+	size_t size = k->ops->expanded_size(k->cipher);
+
+	if (size > 0) {
+		k->memory = mem_alloc(a, size + AEAD_ALIGN);
+		if (!k->memory)
 			return -ENOMEM;
-		(void)crypto_aead_aes256gcm_beforenm(expanded, key);
+		k->expanded = (u8 *)k->memory + AEAD_ALIGN - (uintptr_t)k->memory % AEAD_ALIGN;
 	}
-	ret->cipher = cipher;
-	memcpy(ret->key, key, KEY_SIZE);
-	ret->expanded = expanded;
+	k->ops->expand(k->ops, k);
 	return 0;
+}
+
+int aead_key_init(struct aead_key *ret, const struct aead_ops *ops, enum cipher cipher,
+		  const u8 key[static KEY_SIZE], const struct allocator *a)
+{
+	struct aead_key k = { .ops = ops ? ops : aead_libsodium(), .cipher = cipher };
+	int err;
+
+	if (cipher == CIPHER_NONE || cipher >= CIPHERS || !(k.ops->ciphers & CIPHER_BIT(cipher)))
+		return -EINVAL;
+	memcpy(k.key, key, KEY_SIZE);
+	err = aead_expand(&k, a);
+	if (!err)
+		*ret = k;
+	sodium_memzero(k.key, sizeof(k.key));
+	return err;
 }
 
 void aead_key_clear(struct aead_key *k, const struct allocator *a)
 {
-	if (k->expanded) {
-		sodium_memzero(k->expanded, sizeof(crypto_aead_aes256gcm_state));
-		mem_free(a, k->expanded, sizeof(crypto_aead_aes256gcm_state));
+	if (k->memory) {
+		size_t size = k->ops->expanded_size(k->cipher) + AEAD_ALIGN;
+
+		sodium_memzero(k->memory, size);
+		mem_free(a, k->memory, size);
 	}
 	sodium_memzero(k, sizeof(*k));
+}
+
+/* Noise 12.3 and 12.4: 32 zero bits, then the counter in the cipher's own byte order. */
+static void aead_nonce(u8 ret[static AEAD_NONCE_SIZE], enum cipher cipher, u64 counter)
+{
+	if (cipher == CIPHER_AES_256_GCM)
+		nonce_big_endian(ret, counter);
+	else
+		nonce_little_endian(ret, counter);
 }
 
 void aead_seal(const struct aead_key *k, u64 nonce, const void *ad, size_t ad_size, u8 *data,
 	       size_t size)
 {
-	u8 n[NONCE_SIZE];
+	u8 n[AEAD_NONCE_SIZE];
 
-	if (k->cipher == CIPHER_AES_256_GCM) {
-		nonce_big_endian(n, nonce);
-		(void)crypto_aead_aes256gcm_encrypt_detached_afternm(data, data + size, NULL, data,
-								     size, ad, ad_size, NULL, n,
-								     k->expanded);
-		return;
-	}
-	crypto_seal(data, data, size, ad, ad_size, nonce, k->key);
+	aead_nonce(n, k->cipher, nonce);
+	k->ops->seal(k, n, ad, ad_size, data, size);
 }
 
 int aead_open(const struct aead_key *k, u64 nonce, const void *ad, size_t ad_size, u8 *data,
 	      size_t size)
 {
-	u8 n[NONCE_SIZE];
-	int err;
+	u8 n[AEAD_NONCE_SIZE];
 
-	if (k->cipher == CIPHER_AES_256_GCM) {
-		nonce_big_endian(n, nonce);
-		err = crypto_aead_aes256gcm_decrypt_detached_afternm(data, NULL, data, size,
-								     data + size, ad, ad_size, n,
-								     k->expanded);
-		return err ? -EBADMSG : 0;
-	}
-	return crypto_open(data, data, size + TAG_SIZE, ad, ad_size, nonce, k->key);
+	aead_nonce(n, k->cipher, nonce);
+	return k->ops->open(k, n, ad, ad_size, data, size) ? -EBADMSG : 0;
 }
 
 /* --- constant time ----------------------------------------------------------------------- */

@@ -35,6 +35,7 @@ static int create_hub(struct engine *e)
 		.identity = e->options.identity,
 		.allocator = e->options.allocator,
 		.random = e->options.random,
+		.aead = e->options.aead,
 		.ciphers = e->options.ciphers,
 		.replay_bits = REPLAY_BITS_PEER,
 		.max_sessions = MAX_SESSIONS,

@@ -257,7 +257,7 @@ static int make_session(struct hub *hub, const struct handshake *hs, struct asso
 	int r;
 
 	handshake_split(hs, &keys);
-	r = session_create(&session, &hub->options.allocator, &keys, cipher,
+	r = session_create(&session, &hub->options.allocator, &keys, hub->options.aead, cipher,
 			   hub->options.replay_bits, now);
 	crypto_wipe(&keys, sizeof(keys));
 	if (r < 0)

@@ -21,7 +21,8 @@ static size_t session_size(u32 replay_bits)
 }
 
 int session_create(struct session **ret, const struct allocator *a,
-		   const struct handshake_keys *keys, enum cipher cipher, u32 replay_bits, u64 now)
+		   const struct handshake_keys *keys, const struct aead_ops *ops,
+		   enum cipher cipher, u32 replay_bits, u64 now)
 {
 	struct session *s = mem_alloc(a, session_size(replay_bits));
 	int err;
@@ -30,10 +31,10 @@ int session_create(struct session **ret, const struct allocator *a,
 		return -ENOMEM;
 	s->created = now;
 	replay_init(&s->replay, (u64 *)(void *)(s + 1), replay_bits);
-	err = aead_key_init(&s->send, cipher, keys->send, a);
+	err = aead_key_init(&s->send, ops, cipher, keys->send, a);
 	if (err)
 		goto cleanup;
-	err = aead_key_init(&s->receive, cipher, keys->receive, a);
+	err = aead_key_init(&s->receive, ops, cipher, keys->receive, a);
 	if (err)
 		goto cleanup;
 	*ret = s;

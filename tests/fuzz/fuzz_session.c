@@ -46,7 +46,7 @@ static struct session *make(u8 send, u8 receive, enum cipher cipher)
 	const struct handshake_keys keys = { { send }, { receive }, { 0 } };
 	struct session *s = NULL;
 
-	require(session_create(&s, &heap, &keys, cipher, REPLAY_BITS_MAP, 0) == 0);
+	require(session_create(&s, &heap, &keys, NULL, cipher, REPLAY_BITS_MAP, 0) == 0);
 	s->local_index = s->remote_index = 0x01020304;
 	return s;
 }

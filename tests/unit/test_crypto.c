@@ -264,7 +264,7 @@ static void check_data_key(enum cipher cipher, const char *key_hex, u64 nonce, c
 	test_hex(key, sizeof(key), key_hex);
 	size = test_hex(plain, sizeof(plain), plain_hex);
 	memcpy(data, plain, sizeof(data));
-	assert_int_equal(aead_key_init(&k, cipher, key, &a), 0);
+	assert_int_equal(aead_key_init(&k, NULL, cipher, key, &a), 0);
 	aead_seal(&k, nonce, ad, strlen(ad), data, size);
 	assert_hex(data, size + TAG_SIZE, sealed_hex);
 	assert_int_equal(aead_open(&k, nonce, ad, strlen(ad), data, size), 0);
@@ -320,10 +320,10 @@ static void a_cipher_that_is_unknown_or_not_here_makes_no_key(void **state)
 	struct aead_key k = { .key = { 0x55 } };
 
 	(void)state;
-	assert_int_equal(aead_key_init(&k, CIPHER_NONE, key, &a), -EINVAL);
-	assert_int_equal(aead_key_init(&k, CIPHERS, key, &a), -EINVAL);
+	assert_int_equal(aead_key_init(&k, NULL, CIPHER_NONE, key, &a), -EINVAL);
+	assert_int_equal(aead_key_init(&k, NULL, CIPHERS, key, &a), -EINVAL);
 	if (!has_aes())
-		assert_int_equal(aead_key_init(&k, CIPHER_AES_256_GCM, key, &a), -EINVAL);
+		assert_int_equal(aead_key_init(&k, NULL, CIPHER_AES_256_GCM, key, &a), -EINVAL);
 	assert_int_equal(k.key[0], 0x55);
 	assert_int_equal(heap.total, 0);
 }
@@ -337,10 +337,10 @@ static void without_memory_an_aes_key_is_refused_and_a_chacha_key_needs_none(voi
 	(void)state;
 	heap.limit = 0;
 	if (has_aes()) {
-		assert_int_equal(aead_key_init(&k, CIPHER_AES_256_GCM, key, &a), -ENOMEM);
+		assert_int_equal(aead_key_init(&k, NULL, CIPHER_AES_256_GCM, key, &a), -ENOMEM);
 		assert_int_equal(k.key[0], 0x55);
 	}
-	assert_int_equal(aead_key_init(&k, CIPHER_CHACHA20_POLY1305, key, &a), 0);
+	assert_int_equal(aead_key_init(&k, NULL, CIPHER_CHACHA20_POLY1305, key, &a), 0);
 	aead_key_clear(&k, &a);
 }
 

@@ -33,7 +33,7 @@ static struct session *make(const u8 send, const u8 receive, enum cipher cipher,
 	struct handshake_keys keys = { { send, 1, 2, 3 }, { receive, 1, 2, 3 }, { 0 } };
 	struct session *s = NULL;
 
-	assert_int_equal(session_create(&s, &allocator, &keys, cipher, bits, T0), 0);
+	assert_int_equal(session_create(&s, &allocator, &keys, NULL, cipher, bits, T0), 0);
 	return s;
 }
 
@@ -313,12 +313,12 @@ static void without_memory_or_cipher_there_is_no_session_and_nothing_is_lost(voi
 	(void)state;
 	for (size_t limit = 0; limit < needed; limit++) {
 		heap.limit = limit;
-		assert_int_equal(session_create(&s, &a, &keys, cipher, 128, T0), -ENOMEM);
+		assert_int_equal(session_create(&s, &a, &keys, NULL, cipher, 128, T0), -ENOMEM);
 		assert_null(s);
 		assert_int_equal(heap.live, 0);
 	}
 	heap.limit = SIZE_MAX;
-	assert_int_equal(session_create(&s, &a, &keys, CIPHER_NONE, 128, T0), -EINVAL);
+	assert_int_equal(session_create(&s, &a, &keys, NULL, CIPHER_NONE, 128, T0), -EINVAL);
 	assert_null(s);
 	assert_int_equal(heap.live, 0);
 	session_destroy(NULL, &a);
