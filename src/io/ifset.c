@@ -58,25 +58,22 @@ struct ifset {
 
 /* --- arrays ------------------------------------------------------------------------------ */
 
-/* Room for one more item of size bytes in the array to which the pointer at `where` points. */
-static int make_room(void *where, size_t *room, size_t count, size_t size)
+/* The array with room for `needed` (at least one) items of size bytes; NULL: no memory, the array
+ * is as it was. */
+static void *with_room(void *array, size_t *room, size_t needed, size_t size)
 {
-	size_t more = *room ? *room * 2 : 16;
-	void *before, *p;
+	size_t more = *room ? *room : 16;
+	void *p;
 
-	if (count < *room)
-		return 0;
-	memcpy(&before, where, sizeof(before));
-	p = realloc(before, more * size);
-	if (!p)
-		return -ENOMEM;
-	memcpy(where, &p, sizeof(p));
-	*room = more;
-	return 0;
+	if (needed <= *room)
+		return array;
+	while (more < needed)
+		more *= 2;
+	p = realloc(array, more * size);
+	if (p)
+		*room = more;
+	return p;
 }
-
-#define ROOM_FOR_ONE(s, array, count, room)                                                        \
-	make_room(&(s)->array, &(s)->room, (s)->count, sizeof((s)->array[0]))
 
 static void move_up(void *array, size_t at, size_t count, size_t size)
 {
@@ -177,8 +174,10 @@ int ifset_link(struct ifset *s, const struct ifset_link *link)
 	struct link *l = find_link(s, link->index);
 
 	if (!l) {
-		if (ROOM_FOR_ONE(s, links, link_count, link_room))
+		l = with_room(s->links, &s->link_room, s->link_count + 1, sizeof(*l));
+		if (!l)
 			return -ENOMEM;
+		s->links = l;
 		move_up(s->links, at, s->link_count++, sizeof(s->links[0]));
 		l = &s->links[at];
 		l->own = false;
@@ -225,12 +224,15 @@ static bool is_at(const struct ifset *s, size_t at, const struct ifset_address *
 int ifset_address(struct ifset *s, const struct ifset_address *address)
 {
 	size_t at = address_position(s, address);
+	struct entry *e;
 
 	if (address_is_special(&address->address) || address_is_link_local(&address->address))
 		return 0;
 	if (!is_at(s, at, address)) {
-		if (ROOM_FOR_ONE(s, addresses, address_count, address_room))
+		e = with_room(s->addresses, &s->address_room, s->address_count + 1, sizeof(*e));
+		if (!e)
 			return -ENOMEM;
+		s->addresses = e;
 		move_up(s->addresses, at, s->address_count++, sizeof(s->addresses[0]));
 	}
 	s->addresses[at].now = *address;
@@ -331,7 +333,7 @@ static enum rank rank_of(const struct ifset *s, const struct netmon_address *a,
 static int want_rank(struct ifset *s, const struct link *l, size_t from, size_t to, enum rank rank,
 		     size_t *left)
 {
-	struct netmon_address a;
+	struct netmon_address a, *p;
 
 	for (size_t i = from; i < to && *left; i++) {
 		const struct entry *e = &s->addresses[i];
@@ -339,8 +341,10 @@ static int want_rank(struct ifset *s, const struct link *l, size_t from, size_t 
 		a = describe(l, e);
 		if (!e->now.preferred || rank_of(s, &a, e) != rank || find_wanted(s, &a))
 			continue;
-		if (ROOM_FOR_ONE(s, wanted, wanted_count, wanted_room))
+		p = with_room(s->wanted, &s->wanted_room, s->wanted_count + 1, sizeof(*p));
+		if (!p)
 			return -ENOMEM;
+		s->wanted = p;
 		s->wanted[s->wanted_count++] = a;
 		(*left)--;
 	}
@@ -423,11 +427,14 @@ static void tell_added(struct ifset *s)
 int ifset_settle(struct ifset *s)
 {
 	int r = make_wanted(s);
+	struct told *told;
 
-	while (r == 0 && s->told_room < s->wanted_count)
-		r = make_room(&s->told, &s->told_room, s->told_room, sizeof(s->told[0]));
 	if (r)
 		return r;
+	told = with_room(s->told, &s->told_room, s->wanted_count + 1, sizeof(*told));
+	if (!told)
+		return -ENOMEM;
+	s->told = told;
 	tell_removed(s);
 	tell_changed(s);
 	tell_added(s);
