@@ -56,6 +56,12 @@ WARP_CFLAGS := -std=gnu17 $(CFLAGS) $(WARNINGS) $(if $(WERROR),-Werror) $(HARDEN
 WARP_LDFLAGS := $(CFLAGS) -pie -Wl,-z,relro,-z,now,--as-needed $(LDFLAGS)
 WARP_LDLIBS := $(shell pkg-config --libs $(PKGS) 2>/dev/null) -lev
 
+# Faster ciphers where the library exists (x86-64); libsodium's are always there.
+ifneq ($(wildcard /usr/include/intel-ipsec-mb.h),)
+WARP_CPPFLAGS += -DWARP_IPSEC_MB
+WARP_LDLIBS += -lIPSec_MB
+endif
+
 # --- what there is ------------------------------------------------------------------------------
 
 objects = $(patsubst %.c,$(BUILD)/%.o,$(1))

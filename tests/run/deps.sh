@@ -17,6 +17,9 @@ tests=(
 	python3-cryptography psmisc
 )
 
+# The faster ciphers are for x86-64 alone.
+[ "$(dpkg --print-architecture 2>/dev/null)" != amd64 ] || demo+=(libipsec-mb-dev)
+
 case ${1:-all} in
 demo) wanted=("${demo[@]}") ;;
 all) wanted=("${demo[@]}" "${tests[@]}") ;;
