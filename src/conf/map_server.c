@@ -7,6 +7,7 @@
 #include "check.h"
 #include "load.h"
 #include "scalar.h"
+#include "warp/mapserver.h"
 #include "warp/text.h"
 
 #define MAX_LISTENERS 64u
@@ -61,7 +62,7 @@ static const struct schema_key keys[] = {
 	  .offset = AT(max_nodes),
 	  .parse = parse_u32,
 	  .min = 1,
-	  .max = 1000000,
+	  .max = MAPSERVER_MAX_NODES,
 	  .fallback = "100000" },
 	{ .name = "allowed_clients",
 	  .shape = SHAPE_LIST,
