@@ -2,6 +2,7 @@
 /*
  * check_gate.c - secrets and gates: where one of several keys must be given, and which go together.
  */
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -43,8 +44,8 @@ static const struct gate_key {
 	{ "group", GATE_UNIX, false },
 };
 
-/* The one key that says what kind it is. */
-static int find_kind(struct reader *r, const struct mapping *m, const struct gate_key **ret)
+/* The one key that says what kind it is. NULL: there is none, or there are two, and that was told. */
+static const struct gate_key *find_kind(struct reader *r, const struct mapping *m)
 {
 	const struct gate_key *found = NULL;
 	size_t i;
@@ -52,19 +53,21 @@ static int find_kind(struct reader *r, const struct mapping *m, const struct gat
 	for (i = 0; i < ARRAY_SIZE(gate_keys); i++) {
 		if (!gate_keys[i].makes || !mapping_has(m, gate_keys[i].name))
 			continue;
-		if (found)
-			return reader_fail(r, mapping_place(m, gate_keys[i].name),
-					   "a gate is one thing, but has both %s and %s; make two "
-					   "tunnels of it",
-					   found->name, gate_keys[i].name);
+		if (found) {
+			reader_fail(
+				r, mapping_place(m, gate_keys[i].name),
+				"a gate is one thing, but has both %s and %s; make two tunnels of "
+				"it",
+				found->name, gate_keys[i].name);
+			return NULL;
+		}
 		found = &gate_keys[i];
 	}
 	if (!found)
-		return reader_fail(r, m->place,
-				   "the gate is of no kind; give it one of tun, "
-				   "application_to_gate or path");
-	*ret = found;
-	return 0;
+		reader_fail(r, m->place,
+			    "the gate is of no kind; give it one of tun, application_to_gate or "
+			    "path");
+	return found;
 }
 
 static int check_foreign_keys(struct reader *r, const struct mapping *m,
@@ -117,12 +120,10 @@ static int check_udp(struct reader *r, const struct conf_gate *gate)
 
 int check_gate(struct reader *r, const struct mapping *m)
 {
-	const struct gate_key *kind = NULL;
+	const struct gate_key *kind = find_kind(r, m);
 	struct conf_gate *gate = m->base;
-	int error = find_kind(r, m, &kind);
+	int error = kind ? check_foreign_keys(r, m, kind) : -EINVAL;
 
-	if (!error)
-		error = check_foreign_keys(r, m, kind);
 	if (error)
 		return error;
 	gate->kind = kind->kind;

@@ -10,13 +10,6 @@
 #include "load.h"
 #include "scalar.h"
 
-#define SECRET_KEYS(type, member, name_)                                                           \
-	{ .name = name_, .offset = offsetof(type, member), .parse = parse_secret },                \
-	{                                                                                          \
-		.name = name_ "_file", .offset = offsetof(type, member),                           \
-		.parse = parse_secret_file                                                         \
-	}
-
 /* --- interfaces --------------------------------------------------------------------------- */
 
 #define AT(member) offsetof(struct conf_interfaces, member)
@@ -93,7 +86,8 @@ static const struct schema_key peer_keys[] = {
 	  .offset = AT(public_key),
 	  .parse = parse_public_key,
 	  .required = true },
-	SECRET_KEYS(struct conf_peer, preshared_key, "preshared_key"),
+	{ .name = "preshared_key", .offset = AT(preshared_key), .parse = parse_secret },
+	{ .name = "preshared_key_file", .offset = AT(preshared_key), .parse = parse_secret_file },
 	{ .name = "endpoints",
 	  .shape = SHAPE_LIST,
 	  .offset = AT(endpoints),
@@ -296,7 +290,10 @@ static int finish_conf(struct reader *r, const struct mapping *m)
 
 #define AT(member) offsetof(struct conf, member)
 static const struct schema_key top_keys[] = {
-	SECRET_KEYS(struct conf, identity.private_key, "private_key"),
+	{ .name = "private_key", .offset = AT(identity.private_key), .parse = parse_secret },
+	{ .name = "private_key_file",
+	  .offset = AT(identity.private_key),
+	  .parse = parse_secret_file },
 	{ .name = "control_socket",
 	  .offset = AT(control_socket),
 	  .parse = parse_socket_path,

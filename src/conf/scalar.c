@@ -49,7 +49,7 @@ static int parse_number(struct reader *r, const struct schema_key *key, const st
 
 int parse_u16(struct reader *r, const struct schema_key *key, const struct value *v, void *ret)
 {
-	u64 number;
+	u64 number = 0;
 	int error = parse_number(r, key, v, &number);
 
 	if (!error)
@@ -59,7 +59,7 @@ int parse_u16(struct reader *r, const struct schema_key *key, const struct value
 
 int parse_u32(struct reader *r, const struct schema_key *key, const struct value *v, void *ret)
 {
-	u64 number;
+	u64 number = 0;
 	int error = parse_number(r, key, v, &number);
 
 	if (!error)

@@ -11,7 +11,9 @@
 /* All ones when low <= value <= high, else 0. The values are small, so that signs tell. */
 static int in_range(int value, int low, int high)
 {
-	return ~((value - low) >> 31) & ~((high - value) >> 31);
+	unsigned below = (unsigned)(value - low) >> 31, above = (unsigned)(high - value) >> 31;
+
+	return (int)((below | above) - 1);
 }
 
 /* The character of six bits. */

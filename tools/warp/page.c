@@ -112,7 +112,7 @@ const char *page_text_item(struct page *p, const json_t *list, size_t index)
 
 static const char *unknown(char *ret)
 {
-	return strcpy(ret, "-");
+	return memcpy(ret, "-", 2);
 }
 
 const char *quantity_format(char ret[static QUANTITY_TEXT], double value, const char *unit)

@@ -22,8 +22,8 @@ void show_drops(struct page *p, const char *before, const json_t *drops)
 	json_t *count;
 	bool any = false;
 
-	/* The iterator of jansson wants what it does not change without const. */
-	json_object_foreach((json_t *)(uintptr_t)drops, reason, count)
+	/* The iterator changes nothing, but wants no const. */
+	json_object_foreach((json_t *)drops, reason, count)
 	{
 		if (!is_printable(reason))
 			page_problem(p, "drops", "has control characters in a reason");
