@@ -36,9 +36,9 @@ bool engine_view_iface(const struct engine *e, u32 index, struct iface_view *ret
 
 bool engine_view_map(const struct engine *e, u32 index, struct map_view *ret)
 {
-	const struct map *m = &e->maps[index];
+	const struct map *m = index < MAX_MAPS ? &e->maps[index] : NULL;
 
-	if (index >= MAX_MAPS || !m->used)
+	if (!m || !m->used)
 		return false;
 	memset(ret, 0, sizeof(*ret));
 	memcpy(ret->public_key, m->assoc.remote_key, KEY_SIZE);
@@ -142,9 +142,9 @@ bool engine_view_path(const struct engine *e, u32 peer, u32 index, struct path_v
 
 bool engine_view_tunnel(const struct engine *e, u32 index, struct tunnel_view *ret)
 {
-	const struct tunnel *t = &e->tunnels[index];
+	const struct tunnel *t = index < MAX_TUNNELS ? &e->tunnels[index] : NULL;
 
-	if (index >= MAX_TUNNELS || !t->used)
+	if (!t || !t->used)
 		return false;
 	memset(ret, 0, sizeof(*ret));
 	memcpy(ret->name, t->name, sizeof(ret->name));
