@@ -289,8 +289,11 @@ void map_established(struct engine *e, struct map *m, u64 now)
 {
 	m->answered_at = now;
 	for (u32 mask = e->iface_mask; mask; mask &= mask - 1) {
-		struct registration *r = &m->registrations[__builtin_ctz(mask)];
+		u8 n = (u8)__builtin_ctz(mask);
+		struct registration *r = &m->registrations[n];
 
+		if (!map_endpoint(e, m, n)) /* the map has no address of this family */
+			continue;
 		r->state = REG_WANTED;
 		r->next = now;
 		r->tries = 0;
@@ -301,11 +304,24 @@ void map_established(struct engine *e, struct map *m, u64 now)
 
 /* --- time ------------------------------------------------------------------------------------ */
 
-/* The map has been silent for several requests in a row: it may know our keys no more. */
-static void suspect_silence(struct engine *e, struct map *m, u64 now, u32 tries)
+/* Has no interface an answer to any of its last requests? */
+static bool all_silent(const struct map *m)
 {
-	if (tries < SILENT_TRIES || now - m->answered_at < SILENT_TRIES * RETRY_FIRST ||
-	    m->assoc.retry_at != TIME_NEVER)
+	for (u32 n = 0; n < MAX_IFACES; n++) {
+		const struct registration *r = &m->registrations[n];
+
+		if (r->state != REG_NONE && r->tries <= SILENT_TRIES)
+			return false;
+	}
+	return true;
+}
+
+/* The map has been silent for several requests in a row on every interface: it may know our keys
+ * no more. Silence on some of them only says that those lead nowhere. */
+static void suspect_silence(struct engine *e, struct map *m, u64 now)
+{
+	if (now - m->answered_at < SILENT_TRIES * RETRY_FIRST || m->assoc.retry_at != TIME_NEVER ||
+	    !all_silent(m))
 		return;
 	assoc_kick(e->hub, &m->assoc, now);
 	if (m->connected) {
@@ -334,7 +350,8 @@ static void expire_registration(struct engine *e, struct map *m, u64 now, u8 ifa
 	} else {
 		return;
 	}
-	suspect_silence(e, m, now, r->tries++);
+	r->tries++;
+	suspect_silence(e, m, now);
 }
 
 static void expire_query(struct engine *e, struct map *m, u64 now)

@@ -61,6 +61,18 @@ static bool same_peer(const struct conf_peer *a, const struct conf_peer *b)
 	       !strcmp(a->name, b->name) && same_prefixes(a, b);
 }
 
+/* Are the endpoints that a peer has those of conf? */
+static bool same_hosts(const struct peer_slot *from, const struct conf_peer *conf)
+{
+	size_t i;
+
+	for (i = 0; i < from->host_count && i < conf->endpoint_count; i++) {
+		if (strcmp(from->hosts[i].conf.text, conf->endpoints[i].text) != 0)
+			return false;
+	}
+	return from->host_count == conf->endpoint_count;
+}
+
 static void match_peer(struct daemon *d, struct change *c, size_t i)
 {
 	const struct conf_peer *conf = &c->conf->peers[i];
@@ -74,6 +86,7 @@ static void match_peer(struct daemon *d, struct change *c, size_t i)
 		}
 	}
 	c->peers[i].fresh = !from;
+	c->peers[i].moved = !from || !same_hosts(from, conf);
 	c->peers[i].index = from ? from->index : 0;
 	c->peers[i].hosts = hosts_of_peer(d, conf, from);
 	c->peers[i].host_count = c->peers[i].hosts ? conf->endpoint_count : 0;
@@ -110,6 +123,7 @@ static void match_map(struct daemon *d, struct change *c, size_t i)
 		}
 	}
 	c->maps[i].fresh = !from;
+	c->maps[i].moved = !from || strcmp(from->host.conf.text, conf->address.text) != 0;
 	c->maps[i].index = from ? from->index : 0;
 	host_init(d, &c->maps[i].host, &conf->address, from ? &from->host : NULL, from != NULL);
 }
@@ -194,7 +208,8 @@ static int add_new(struct daemon *d, struct conf_error *ret_error)
 		error = d->peers[i].fresh ? add_peer(d, i) : 0;
 		note(ret_error, &ret, error, "peer", conf->peers[i].name);
 		d->peers[i].absent = error != 0;
-		hosts_apply_peer(d, &d->peers[i]);
+		if (d->peers[i].moved)
+			hosts_apply_peer(d, &d->peers[i]);
 	}
 	for (i = 0; i < conf->map_count; i++) {
 		error = 0;
@@ -203,7 +218,8 @@ static int add_new(struct daemon *d, struct conf_error *ret_error)
 					       &d->maps[i].index);
 		note(ret_error, &ret, error, "map", conf->maps[i].address.text);
 		d->maps[i].absent = error != 0;
-		hosts_apply_map(d, &d->maps[i]);
+		if (d->maps[i].moved)
+			hosts_apply_map(d, &d->maps[i]);
 	}
 	return ret;
 }

@@ -61,6 +61,7 @@ struct host {
 struct peer_slot {
 	u16 index;   /* the engine's */
 	bool fresh;  /* added by the configuration that is being applied */
+	bool moved;  /* its endpoints are other than before */
 	bool absent; /* could not be added */
 	struct host *hosts;
 	size_t host_count;
@@ -68,7 +69,7 @@ struct peer_slot {
 
 struct map_slot {
 	u16 index;
-	bool fresh, absent;
+	bool fresh, moved, absent;
 	struct host host;
 };
 
