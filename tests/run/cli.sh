@@ -203,6 +203,11 @@ expect version-of-the-daemon 0 '^warpd 9.8.7$' "$warp" version
 echo '{"ok": false, "error": "/etc/warp/warp.yaml:3:1: unknown key"}' >"$work/reload"
 expect reload-of-a-bad-file 2 'warp.yaml:3:1: unknown key' "$warp" reload
 
+echo '{"interfaces": [{}], "maps": [{}], "peers": [{"paths": [{}]}], "tunnels": [{}]}' >"$work/status"
+expect status-of-the-unknown 0 'tunnel -: id -, -, - on all paths' "$warp" status
+! grep -qi nan "$work/out"
+verdict the-unknown-is-a-dash $?
+
 # malformed NAME ANSWER PATTERN
 malformed()
 {

@@ -166,3 +166,11 @@ const char *ms_format(char ret[static QUANTITY_TEXT], double ms)
 	snprintf(ret, QUANTITY_TEXT, "%.*fms", ms < 99.95, ms);
 	return ret;
 }
+
+const char *whole_format(char ret[static QUANTITY_TEXT], double value)
+{
+	if (!isfinite(value) || fabs(value) > 1e15)
+		return unknown(ret);
+	snprintf(ret, QUANTITY_TEXT, "%.0f", value);
+	return ret;
+}

@@ -44,12 +44,14 @@ const char *quantity_format(char ret[static QUANTITY_TEXT], double value, const 
 const char *age_format(char ret[static QUANTITY_TEXT], double seconds);
 const char *percent_format(char ret[static QUANTITY_TEXT], double fraction);
 const char *ms_format(char ret[static QUANTITY_TEXT], double ms);
+const char *whole_format(char ret[static QUANTITY_TEXT], double value);
 /* "950", "12.3k", "4.56M" and the unit. */
 #define quantity(value, unit) quantity_format((char[QUANTITY_TEXT]){ 0 }, value, unit)
 /* "8s", "3min", "2h 5min", "4d 3h". */
 #define age(seconds) age_format((char[QUANTITY_TEXT]){ 0 }, seconds)
 #define percent(fraction) percent_format((char[QUANTITY_TEXT]){ 0 }, fraction)
 #define milliseconds(ms) ms_format((char[QUANTITY_TEXT]){ 0 }, ms)
+#define whole(value) whole_format((char[QUANTITY_TEXT]){ 0 }, value)
 
 /* --- tables (table.c) ---------------------------------------------------------------------- */
 

@@ -67,7 +67,7 @@ static void show_interface(struct page *p, struct table *t, const json_t *iface)
 	table_add(t, "%s", page_text(p, iface, "name"));
 	table_add(t, "%s", page_text(p, iface, "address"));
 	table_add(t, "%s", page_text(p, iface, "state"));
-	table_add(t, "%.0f", page_number(p, iface, "mtu"));
+	table_add(t, "%s", whole(page_number(p, iface, "mtu")));
 	table_add(t, "%s", quantity(page_number(p, iface, "tx_bytes"), "B"));
 	table_add(t, "%s", quantity(page_number(p, iface, "rx_bytes"), "B"));
 	table_add(t, "%s", quantity(page_number(p, iface, "send_errors"), ""));

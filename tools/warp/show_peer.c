@@ -127,10 +127,10 @@ void show_tunnel(struct page *p, const json_t *t)
 	const json_t *peers = page_list(p, t, "peers");
 	double copies = page_number(p, t, "copies");
 
-	fprintf(p->out, "\ntunnel %s: id %.0f, %s, %s on ", page_text(p, t, "name"),
-		page_number(p, t, "id"), page_text(p, t, "gate"), page_text(p, t, "mode"));
+	fprintf(p->out, "\ntunnel %s: id %s, %s, %s on ", page_text(p, t, "name"),
+		whole(page_number(p, t, "id")), page_text(p, t, "gate"), page_text(p, t, "mode"));
 	if (copies > 0)
-		fprintf(p->out, "%.0f paths\n", copies);
+		fprintf(p->out, "%s paths\n", whole(copies));
 	else
 		fputs("all paths\n", p->out);
 	fputs("  peers ", p->out);
