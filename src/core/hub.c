@@ -152,7 +152,7 @@ static void result_drop(struct hub_result *ret, enum drop_reason reason)
 
 static struct answer *answer_slot(struct hub *hub, const u8 *mac1)
 {
-	return &hub->answers[mac1[0] % ANSWERS];
+	return &hub->answers[get_u16(mac1) % ANSWERS];
 }
 
 /* A copy of an initiation that was answered a moment ago gets the same answer. */
@@ -228,6 +228,8 @@ static enum cipher choose_cipher(u8 ours, u8 theirs)
 static int write_response(struct hub *hub, struct handshake *hs, struct assoc *assoc, u64 now,
 			  u32 index, const u8 *initiation, enum cipher cipher, u8 *out)
 {
+	/* A copy: the next cookie is for our initiation, no response is ever answered by one. */
+	struct cookie_jar jar = assoc->jar;
 	u8 ephemeral[KEY_SIZE], hello[WIRE_HELLO_SIZE];
 	struct wire_hello h = { .version = WIRE_VERSION, .ciphers = CIPHER_BIT(cipher) };
 	int r;
@@ -243,7 +245,7 @@ static int write_response(struct hub *hub, struct handshake *hs, struct assoc *a
 			      out + WIRE_RESPONSE_NOISE);
 	crypto_wipe(ephemeral, sizeof(ephemeral));
 	if (r == 0)
-		cookie_stamp(&assoc->jar, now, out, WIRE_RESPONSE_SIZE);
+		cookie_stamp(&jar, now, out, WIRE_RESPONSE_SIZE);
 	return r;
 }
 
@@ -269,6 +271,20 @@ static int make_session(struct hub *hub, const struct handshake *hs, struct asso
 	hub_index_set_session(hub, index, session);
 	*ret = session;
 	return 0;
+}
+
+/* Was this initiation answered a moment ago, although the answer itself has been forgotten? To answer
+ * again would push out a session that the other end may have chosen by now. */
+static bool was_answered(const struct assoc *assoc, const u8 *initiation, u64 now)
+{
+	for (u32 i = 0; i < HUB_PENDING; i++) {
+		const struct session *s = assoc->pending[i];
+
+		if (s && s->remote_index == get_u32(initiation + 4) &&
+		    now - s->created < COPIES_TIME)
+			return true;
+	}
+	return false;
 }
 
 /* Answers an authentic initiation: a pending session here, the response in ret. */
@@ -319,6 +335,8 @@ static void receive_initiation(struct hub *hub, u64 now, const struct endpoint *
 		result_drop(ret, DROP_BAD_AUTH);
 	} else if (!(assoc = hub->options.lookup(hub->options.ctx, hs.remote_static))) {
 		result_drop(ret, DROP_UNKNOWN_PEER);
+	} else if (was_answered(assoc, data, now)) {
+		result_drop(ret, DROP_RATE_LIMITED);
 	} else if (respond(hub, now, &hs, assoc, hello.ciphers, data, ret) < 0) {
 		result_drop(ret, DROP_NO_BUFFER);
 	} else {
@@ -420,6 +438,12 @@ static enum drop_reason reason_of(enum replay_verdict verdict)
 	return verdict == REPLAY_DUPLICATE ? DROP_DUPLICATE : DROP_TOO_OLD;
 }
 
+/* As young as the current session, or younger: that need not be the last one to expire. */
+static bool is_contemporary(const struct assoc *a, const struct session *s)
+{
+	return !a->current || s->created + CONTEMPORARY > a->current->created;
+}
+
 static void receive_transport(struct hub *hub, u64 now, u8 *data, size_t size,
 			      struct hub_result *ret)
 {
@@ -450,7 +474,7 @@ static void receive_transport(struct hub *hub, u64 now, u8 *data, size_t size,
 	ret->plain_size = size - WIRE_OVERHEAD;
 	ret->assoc->opened_at = now;
 	ret->confirmed = assoc_confirm(hub, ret->assoc, session, now);
-	ret->current = session->created + CONTEMPORARY > ret->assoc->current->created;
+	ret->current = is_contemporary(ret->assoc, session);
 }
 
 void hub_receive(struct hub *hub, u64 now, const struct endpoint *source, u8 *data, size_t size,

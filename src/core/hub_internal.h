@@ -19,7 +19,9 @@
 #define PENDING_LIFETIME (15 * NS_PER_S)
 /* Copies of an initiation get the same response for so long. */
 #define ANSWER_LIFETIME (5 * NS_PER_S)
-#define ANSWERS 64u /* remembered, a power of two */
+#define ANSWERS 1024u /* remembered, a power of two */
+/* Copies of an initiation come within this, however different their ways. */
+#define COPIES_TIME (1 * NS_PER_S)
 
 struct initiation {
 	struct handshake handshake;
