@@ -118,6 +118,20 @@ void engine_receive(struct engine *e, u64 now, u8 iface, const struct endpoint *
  * the reference. DROP_NONE: it was queued on at least one path. */
 enum drop_reason engine_send(struct engine *e, u64 now, u16 tunnel, struct buf *b);
 
+/* Payloads of one flow that do not exist yet: a packet larger than the link, to be cut. */
+struct pieces {
+	u32 count;
+	u32 size, last_size; /* of each but the last, of the last */
+	const u8 *head;      /* what the peer is found by: the first bytes of each */
+	u32 head_size;
+	/* Writes payload index, of its full size, to out. */
+	void (*write)(const struct pieces *pieces, u32 index, u8 *out);
+};
+
+/* The same as engine_send() for each piece, in order; routed tunnels only. Each is written to where
+ * it is sealed. */
+void engine_send_pieces(struct engine *e, u64 now, u16 tunnel, const struct pieces *pieces);
+
 /* How many trains of this tunnel wait in outboxes: what a gate looks at for back-pressure. */
 u32 engine_pending(const struct engine *e, u16 tunnel);
 /* The gate could not deliver or read something: counts it with the tunnel. */

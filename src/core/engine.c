@@ -74,6 +74,7 @@ static void drain_all(struct engine *e)
 {
 	struct delivery delivery;
 
+	train_close(e);
 	while (engine_next_delivery(e, &delivery))
 		buf_put(delivery.buf);
 	for (u8 n = 0; n < MAX_IFACES; n++)

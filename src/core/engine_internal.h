@@ -7,7 +7,9 @@
  *   peer.c      peers: sessions, probes, control frames
  *   nat.c       candidates and overrides: which paths a peer ought to have
  *   pathset.c   the paths of a peer, and which of them carry data
- *   tunnel.c    payloads: framing, sequence, fragments, delivery
+ *   send.c      payloads on their way out: peer, paths, framing
+ *   tunnel.c    tunnels, and payloads on their way in
+ *   train.c     the run of datagrams that may still grow
  *   fragment.c  putting fragments together
  *   mapproto.c  the node's side of the map
  *   view.c      pictures for people
@@ -30,6 +32,7 @@
 #define CONTROL_RESERVE 64u           /* outbox places that payloads leave free */
 #define QUEUE_DEADLINE (1 * NS_PER_S) /* of payloads whose tunnel has no send_deadline */
 #define DATAGRAM_MAX 65507u
+#define PAYLOAD_OVERHEAD (WIRE_OVERHEAD + FRAME_PAYLOAD_HEADER)
 
 _Static_assert(MAX_PEER_PATHS <= 64, "path masks are 64 bits");
 _Static_assert(MAX_IFACES <= 32, "interface masks are 32 bits");
@@ -169,6 +172,16 @@ struct map {
 	bool connected; /* as last told */
 };
 
+/* The newest train in the outboxes, while it may grow. */
+struct train {
+	struct buf *buf; /* NULL: none */
+	u16 tunnel, peer;
+	u64 mask;    /* paths that it was meant for */
+	u64 queued;  /* those whose outbox took it */
+	u32 count;   /* datagrams */
+	u32 segment; /* size of each but the last */
+};
+
 struct engine {
 	struct engine_options options;
 	struct hub *hub;
@@ -181,6 +194,7 @@ struct engine {
 	struct map maps[MAX_MAPS];
 	struct tunnel tunnels[MAX_TUNNELS];
 	u16 tunnel_by_id[65536]; /* index + 1, 0: none */
+	struct train train;
 	struct reassembly reassemblies[REASSEMBLIES];
 	struct delivery deliveries[DELIVERIES];
 	u32 delivery_head, delivery_tail;
@@ -261,6 +275,10 @@ void nat_forget_iface(struct peer *p, u8 iface);
 bool nat_override_frame(const struct engine *e, u8 iface, struct frame *ret);
 
 /* tunnel.c */
+/* NULL: not in use. */
+struct tunnel *tunnel_get(struct engine *e, u16 tunnel);
+/* The largest payload, or piece of one, in a datagram to p. */
+u32 tunnel_room(const struct tunnel *t, const struct peer *p, u32 overhead);
 void tunnel_payload(struct engine *e, struct peer *p, const struct arrival *in,
 		    const struct frame_payload *f);
 void tunnel_fragment(struct engine *e, struct peer *p, const struct arrival *in,
@@ -270,6 +288,16 @@ bool tunnel_has_peer(const struct tunnel *t, u16 peer);
 void tunnel_deliver(struct engine *e, u16 tunnel, u16 peer, u8 *data, u32 size, struct buf *buf);
 u64 flow_lost(const struct flow *f);
 void flow_take(struct flow *f, u32 sequence);
+
+/* train.c */
+/* b, one sealed datagram, has just been queued on the paths of queued and may grow. */
+void train_open(struct engine *e, struct buf *b, u16 tunnel, u16 peer, u64 mask, u64 queued);
+void train_close(struct engine *e);
+/* Where a datagram of this size may be put behind the newest train, or NULL. */
+u8 *train_place(struct engine *e, u16 tunnel, u16 peer, u64 mask, u32 datagram);
+/* The datagram is there, sealed. Returns the paths that it goes out on. */
+u64 train_grow(struct engine *e, u32 datagram);
+u32 train_datagrams(const struct buf *b);
 
 /* fragment.c */
 /* Adds a fragment; true when the payload is whole: *ret is then free for the next one, and the

@@ -96,6 +96,8 @@ static void outbox_pop(struct engine *e, struct iface *i, u8 iface)
 
 	if (q->tunnel != NO_INDEX)
 		e->tunnels[q->tunnel].pending--;
+	if (q->buf == e->train.buf)
+		train_close(e);
 	buf_put(q->buf);
 	q->buf = NULL;
 	if (outbox_count(&i->outbox) == 0)
@@ -109,8 +111,8 @@ static void outbox_drop(struct engine *e, struct iface *i, u8 iface, enum drop_r
 	struct path *path = queued_path(e, iface, q);
 
 	drop_count(q->tunnel == NO_INDEX ? &e->drops : &e->tunnels[q->tunnel].drops, reason);
-	if (path && path->sent.packets > path->sent_epoch) {
-		path->sent.packets--;
+	if (path && path->sent.packets >= path->sent_epoch + train_datagrams(q->buf)) {
+		path->sent.packets -= train_datagrams(q->buf);
 		path->sent.bytes -= q->buf->length;
 	}
 	outbox_pop(e, i, iface);
@@ -128,6 +130,7 @@ size_t engine_outgoing(struct engine *e, u64 now, u8 iface, struct outgoing *ret
 
 	if (!i)
 		return 0;
+	train_close(e);
 	while (outbox_count(&i->outbox) && outbox_at(&i->outbox, i->outbox.head)->deadline <= now)
 		outbox_drop(e, i, iface, DROP_DEADLINE);
 	for (u32 at = i->outbox.head; at != i->outbox.tail && n < max; at++) {
@@ -150,7 +153,7 @@ void engine_sent(struct engine *e, u64 now, u8 iface, size_t count)
 	if (count > 0)
 		i->failures = 0;
 	for (; count > 0 && outbox_count(&i->outbox); count--) {
-		i->sent_packets++;
+		i->sent_packets += train_datagrams(outbox_at(&i->outbox, i->outbox.head)->buf);
 		i->sent_bytes += outbox_at(&i->outbox, i->outbox.head)->buf->length;
 		outbox_pop(e, i, iface);
 	}

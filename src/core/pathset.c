@@ -63,6 +63,7 @@ int pathset_add(struct engine *e, struct peer *p, u64 now, u8 iface, const struc
 	n = p->used_mask == ALL_PATHS ? path_to_evict(p) : __builtin_ctzll(~p->used_mask);
 	if (n < 0)
 		return -1;
+	train_close(e);
 	path_init(&p->paths[n], now, iface, remote, origin, iface_udp_max(i));
 	p->used_mask |= bit((u32)n);
 	p->usable_mask &= ~bit((u32)n);
@@ -147,6 +148,7 @@ void pathset_update(struct engine *e, struct peer *p, u64 now)
 	u32 before = p->datagram_max;
 	bool live = false;
 
+	train_close(e);
 	p->usable_mask = p->backup_mask = 0;
 	for (u64 mask = p->used_mask; mask; mask &= mask - 1) {
 		u32 n = (u32)__builtin_ctzll(mask);

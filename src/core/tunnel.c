@@ -1,18 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * tunnel.c - payloads: which peers they go to, how they are framed, and who may have sent them.
- *
- * A payload is sealed once a peer and queued by reference on each of the chosen paths. One that
- * does not fit the smallest of those paths is cut into fragments, each protected like any payload.
+ * tunnel.c - tunnels, the numbering of their payloads, and what arrives for them: who may have sent
+ * it, and which gate it goes to. What leaves is in send.c.
  */
 #include "engine_internal.h"
 
 #include <errno.h>
 #include <string.h>
 
-#define PAYLOAD_OVERHEAD (WIRE_OVERHEAD + FRAME_PAYLOAD_HEADER)
-#define FRAGMENT_OVERHEAD (WIRE_OVERHEAD + FRAME_FRAGMENT_HEADER)
-#define FRAGMENTS_MAX 256u
 #define MTU_FLOOR 1280u          /* RFC 8200 */
 #define SEQUENCE_JUMP (1u << 22) /* further is a new life of the sender */
 
@@ -44,9 +39,9 @@ void flow_take(struct flow *f, u32 sequence)
 	}
 }
 
-/* --- sending --------------------------------------------------------------------------------- */
+/* --- which tunnel ------------------------------------------------------------------------------- */
 
-static struct tunnel *tunnel_get(struct engine *e, u16 tunnel)
+struct tunnel *tunnel_get(struct engine *e, u16 tunnel)
 {
 	return tunnel < MAX_TUNNELS && e->tunnels[tunnel].used ? &e->tunnels[tunnel] : NULL;
 }
@@ -60,186 +55,11 @@ bool tunnel_has_peer(const struct tunnel *t, u16 peer)
 	return t->peer_count == 0;
 }
 
-/* Queues sealed bytes on the paths of mask; how many took it. */
-static u32 queue_copies(struct engine *e, struct tunnel *t, struct peer *p, u64 mask, u64 deadline,
-			struct buf *b)
-{
-	struct queued q = { .deadline = deadline,
-			    .peer = p->index,
-			    .tunnel = (u16)(t - e->tunnels) };
-	u32 copies = 0;
-
-	for (; mask; mask &= mask - 1) {
-		struct path *path;
-
-		q.path = (u8)__builtin_ctzll(mask);
-		path = &p->paths[q.path];
-		q.destination = path->remote;
-		if (!iface_queue(e, path->iface, b, &q)) {
-			drop_count(&t->drops, DROP_QUEUE_FULL);
-			continue;
-		}
-		path->sent.packets++;
-		path->sent.bytes += b->length;
-		copies++;
-	}
-	t->copies_sent += copies;
-	return copies;
-}
-
-/* Seals what lies in b, frame header included, and queues it. */
-static enum drop_reason seal_payload(struct engine *e, struct tunnel *t, struct peer *p, u64 now,
-				     u64 mask, struct buf *b)
-{
-	u64 deadline = now + (t->send_deadline ? t->send_deadline : QUEUE_DEADLINE);
-	u32 size = b->length;
-
-	if (assoc_seal(&p->assoc, now, buf_push(b, WIRE_HEADER_SIZE), size) < 0)
-		return DROP_NO_SESSION;
-	b->length += TAG_SIZE;
-	return queue_copies(e, t, p, mask, deadline, b) ? DROP_NONE : DROP_QUEUE_FULL;
-}
-
-static u32 datagram_limit(const struct tunnel *t, const struct peer *p, u32 overhead)
+u32 tunnel_room(const struct tunnel *t, const struct peer *p, u32 overhead)
 {
 	u32 room = p->datagram_max > overhead ? p->datagram_max - overhead : 0;
 
 	return t->mtu && t->mtu < room ? t->mtu : room;
-}
-
-static enum drop_reason send_fragment(struct engine *e, struct tunnel *t, struct peer *p, u64 now,
-				      u64 mask, const struct frame_fragment *f)
-{
-	struct buf *b = buf_get(e->options.pool);
-	enum drop_reason reason;
-
-	if (!b)
-		return DROP_NO_BUFFER;
-	memcpy(buf_data(b), f->data, f->size);
-	b->length = f->size;
-	frame_put_fragment_header(buf_push(b, FRAME_FRAGMENT_HEADER), f);
-	reason = seal_payload(e, t, p, now, mask, b);
-	buf_put(b);
-	return reason;
-}
-
-static enum drop_reason send_fragments(struct engine *e, struct tunnel *t, struct peer *p, u64 now,
-				       u64 mask, u32 sequence, const struct buf *payload)
-{
-	u32 unit = datagram_limit(t, p, FRAGMENT_OVERHEAD), total = payload->length;
-	struct frame_fragment f = { .tunnel = t->id, .sequence = sequence, .total = total };
-
-	if (unit > UINT16_MAX)
-		unit = UINT16_MAX;
-	if (unit == 0 || (total + unit - 1) / unit > FRAGMENTS_MAX)
-		return DROP_TOO_LARGE;
-	f.unit = (u16)unit;
-	for (u32 offset = 0; offset < total; offset += unit, f.index++) {
-		enum drop_reason reason;
-
-		f.data = (u8 *)(uintptr_t)payload->bytes + payload->offset + offset;
-		f.size = total - offset < unit ? total - offset : unit;
-		reason = send_fragment(e, t, p, now, mask, &f);
-		if (reason != DROP_NONE)
-			return reason;
-	}
-	return DROP_NONE;
-}
-
-/* One payload to one peer. b is written to when it fits one datagram. */
-static enum drop_reason send_to_peer(struct engine *e, struct tunnel *t, struct peer *p, u64 now,
-				     struct buf *b)
-{
-	struct flow *flow = &p->flows[t - e->tunnels];
-	u64 mask = pathset_select(p, t->copies);
-	enum drop_reason reason;
-
-	peer_busy(e, p, now);
-	if (!assoc_ready(&p->assoc, now))
-		return DROP_NO_SESSION;
-	if (!mask)
-		return DROP_NO_PATH;
-	if (b->length > datagram_limit(t, p, PAYLOAD_OVERHEAD)) {
-		reason = send_fragments(e, t, p, now, mask, flow->next_sequence, b);
-	} else {
-		frame_put_payload_header(buf_push(b, FRAME_PAYLOAD_HEADER), t->id,
-					 flow->next_sequence);
-		reason = seal_payload(e, t, p, now, mask, b);
-	}
-	flow->next_sequence++;
-	return reason;
-}
-
-/* Each peer but the last gets a copy of its own, since sealing is in place. */
-static enum drop_reason send_copy(struct engine *e, struct tunnel *t, struct peer *p, u64 now,
-				  const struct buf *payload)
-{
-	struct buf *b = buf_get(e->options.pool);
-	enum drop_reason reason;
-
-	if (!b)
-		return DROP_NO_BUFFER;
-	memcpy(buf_data(b), payload->bytes + payload->offset, payload->length);
-	b->length = payload->length;
-	reason = send_to_peer(e, t, p, now, b);
-	buf_put(b);
-	return reason;
-}
-
-static enum drop_reason send_routed(struct engine *e, struct tunnel *t, u64 now, struct buf *b)
-{
-	struct address source, destination;
-	u16 peer;
-
-	if (ip_packet_addresses(buf_data(b), b->length, &source, &destination) < 0)
-		return DROP_MALFORMED;
-	peer = allowedips_lookup(e->allowedips, &destination);
-	if (peer == ALLOWEDIPS_NONE || !peer_get(e, peer) || !tunnel_has_peer(t, peer))
-		return DROP_NO_PEER;
-	return send_to_peer(e, t, peer_get(e, peer), now, b);
-}
-
-/* To every peer of the tunnel. DROP_NONE when one of them at least gets it. */
-static enum drop_reason send_to_all(struct engine *e, struct tunnel *t, u64 now, struct buf *b)
-{
-	enum drop_reason reason = DROP_NO_PEER;
-	struct peer *last = NULL;
-	bool sent = false;
-
-	for (u32 n = 0; n < e->peer_limit; n++) {
-		if (!e->peers[n] || !tunnel_has_peer(t, (u16)n))
-			continue;
-		if (last) {
-			reason = send_copy(e, t, last, now, b);
-			sent |= reason == DROP_NONE;
-		}
-		last = e->peers[n];
-	}
-	if (last)
-		reason = send_to_peer(e, t, last, now, b);
-	return sent ? DROP_NONE : reason;
-}
-
-enum drop_reason engine_send(struct engine *e, u64 now, u16 tunnel, struct buf *b)
-{
-	struct tunnel *t = tunnel_get(e, tunnel);
-	enum drop_reason reason = DROP_NO_TUNNEL;
-	u32 size = b->length;
-
-	if (t && (size == 0 || size > BUF_PAYLOAD_MAX))
-		reason = size ? DROP_TOO_LARGE : DROP_MALFORMED;
-	else if (t)
-		reason = t->routed ? send_routed(e, t, now, b) : send_to_all(e, t, now, b);
-	buf_put(b);
-	if (!t)
-		return reason;
-	if (reason == DROP_NONE) {
-		t->sent++;
-		t->sent_bytes += size;
-	} else if (reason != DROP_QUEUE_FULL) { /* those were counted by copy */
-		drop_count(&t->drops, reason);
-	}
-	return reason;
 }
 
 /* --- receiving ------------------------------------------------------------------------------- */
@@ -412,7 +232,7 @@ u32 engine_tunnel_mtu(const struct engine *e, u16 tunnel)
 
 		if (!p || !p->usable_mask || !tunnel_has_peer(t, (u16)n))
 			continue;
-		limit = datagram_limit(t, p, PAYLOAD_OVERHEAD);
+		limit = tunnel_room(t, p, PAYLOAD_OVERHEAD);
 		if (mtu == 0 || limit < mtu)
 			mtu = limit;
 	}

@@ -147,6 +147,7 @@ static size_t carry(struct bench *b, int side)
 		assert_non_null(copy);
 		memcpy(buf_data(copy), buf_data(out[k].buf), out[k].buf->length);
 		copy->length = out[k].buf->length;
+		copy->segment = out[k].buf->segment;
 		if (b->cut || !endpoint_equal(&out[k].destination, &b->at[!side]))
 			buf_put(copy);
 		else
@@ -329,6 +330,44 @@ static void an_interface_that_fails_again_and_again_rests_and_returns(void **sta
 	assert_int_equal(give(b, 0, 10, 3), DROP_NONE);
 }
 
+static void equal_payloads_leave_as_one_train_and_arrive_one_by_one(void **state)
+{
+	struct bench *b = *state;
+	struct outgoing out[4];
+
+	run(b, NS_PER_S);
+	for (u32 n = 0; n < 5; n++) {
+		struct buf *buf = buf_get(b->pool);
+
+		buf->length = n < 4 ? 200 : 100;
+		memset(buf_data(buf), (int)n, buf->length);
+		assert_int_equal(engine_send(b->engine[0], b->now, b->tunnel[0], buf), DROP_NONE);
+	}
+	assert_int_equal(engine_outgoing(b->engine[0], b->now, b->iface[0], out, 4), 1);
+	assert_int_equal(out[0].buf->segment, 239);
+	assert_int_equal(out[0].buf->length, 4 * 239 + 139);
+	settle(b);
+	assert_int_equal(b->delivered[1], 5);
+	assert_int_equal(b->last_size[1], 100);
+}
+
+static void a_train_that_was_looked_at_grows_no_more(void **state)
+{
+	struct bench *b = *state;
+	struct outgoing out[4];
+
+	run(b, NS_PER_S);
+	for (u32 n = 0; n < 2; n++) {
+		struct buf *buf = buf_get(b->pool);
+
+		buf->length = 200;
+		memset(buf_data(buf), 0, 200);
+		engine_send(b->engine[0], b->now, b->tunnel[0], buf);
+		assert_int_equal(engine_outgoing(b->engine[0], b->now, b->iface[0], out, 4), n + 1);
+		assert_int_equal(out[n].buf->length, 239);
+	}
+}
+
 static void leaving_tells_the_peer_at_once(void **state)
 {
 	struct bench *b = *state;
@@ -368,6 +407,8 @@ int main(void)
 		TEST(what_waits_too_long_is_dropped_and_not_counted_as_sent),
 		TEST(an_oversized_datagram_lowers_the_mtu_and_harms_nothing),
 		TEST(an_interface_that_fails_again_and_again_rests_and_returns),
+		TEST(equal_payloads_leave_as_one_train_and_arrive_one_by_one),
+		TEST(a_train_that_was_looked_at_grows_no_more),
 		TEST(leaving_tells_the_peer_at_once),
 		TEST(keys_that_make_no_sense_are_refused),
 	};

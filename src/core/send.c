@@ -1,0 +1,326 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * send.c - payloads on their way out: which peer, which paths, how they are framed.
+ *
+ * A payload is sealed once a peer and queued by reference on each of the chosen paths; if it can
+ * join the train before it, it is sealed behind that (train.c). One that does not fit the smallest
+ * of the paths is cut into fragments, each protected like any payload.
+ */
+#include "engine_internal.h"
+
+#include <string.h>
+
+#define FRAGMENT_OVERHEAD (WIRE_OVERHEAD + FRAME_FRAGMENT_HEADER)
+#define FRAGMENTS_MAX 256u
+
+/* One payload to one peer: what every step on its way needs to know. */
+struct sending {
+	struct engine *e;
+	struct tunnel *t;
+	struct peer *p;
+	u64 now;
+	u64 mask; /* paths */
+	struct flow *flow;
+};
+
+static u16 tunnel_index(const struct sending *s)
+{
+	return (u16)(s->t - s->e->tunnels);
+}
+
+/* --- queues and trains ------------------------------------------------------------------------ */
+
+/* Counts a datagram that lies in the outboxes of the paths of queued. */
+static void count_copies(const struct sending *s, u64 queued, u32 size)
+{
+	for (u64 mask = s->mask; mask; mask &= mask - 1) {
+		struct path *path = &s->p->paths[__builtin_ctzll(mask)];
+
+		if (!(queued & mask & -mask)) {
+			drop_count(&s->t->drops, DROP_QUEUE_FULL);
+			continue;
+		}
+		path->sent.packets++;
+		path->sent.bytes += size;
+		s->t->copies_sent++;
+	}
+}
+
+/* Queues sealed bytes; the paths whose outbox took them. */
+static u64 queue_copies(const struct sending *s, struct buf *b)
+{
+	u64 wait = s->t->send_deadline ? s->t->send_deadline : QUEUE_DEADLINE, queued = 0;
+	struct queued q = { .deadline = s->now + wait,
+			    .peer = s->p->index,
+			    .tunnel = tunnel_index(s) };
+
+	for (u64 mask = s->mask; mask; mask &= mask - 1) {
+		const struct path *path;
+
+		q.path = (u8)__builtin_ctzll(mask);
+		path = &s->p->paths[q.path];
+		q.destination = path->remote;
+		if (iface_queue(s->e, path->iface, b, &q))
+			queued |= mask & -mask;
+	}
+	count_copies(s, queued, b->length);
+	return queued;
+}
+
+/* Seals what lies in b, frame header included, and queues it. */
+static enum drop_reason seal_and_queue(const struct sending *s, struct buf *b, u64 *ret_queued)
+{
+	u32 size = b->length;
+
+	if (assoc_seal(&s->p->assoc, s->now, buf_push(b, WIRE_HEADER_SIZE), size) < 0)
+		return DROP_NO_SESSION;
+	b->length += TAG_SIZE;
+	*ret_queued = queue_copies(s, b);
+	return *ret_queued ? DROP_NONE : DROP_QUEUE_FULL;
+}
+
+/* A payload that fits, in a buffer of its own: the first of a train. */
+static enum drop_reason send_first(const struct sending *s, struct buf *b)
+{
+	enum drop_reason reason;
+	u64 queued;
+
+	frame_put_payload_header(buf_push(b, FRAME_PAYLOAD_HEADER), s->t->id,
+				 s->flow->next_sequence++);
+	reason = seal_and_queue(s, b, &queued);
+	if (reason == DROP_NONE)
+		train_open(s->e, b, tunnel_index(s), s->p->index, s->mask, queued);
+	return reason;
+}
+
+static u8 *place_in_train(const struct sending *s, u32 size)
+{
+	return train_place(s->e, tunnel_index(s), s->p->index, s->mask, size + PAYLOAD_OVERHEAD);
+}
+
+/* A payload of size bytes that has been put behind the headers at place. */
+static enum drop_reason join_train(const struct sending *s, u8 *place, u32 size)
+{
+	u32 datagram = size + PAYLOAD_OVERHEAD;
+
+	frame_put_payload_header(place + WIRE_HEADER_SIZE, s->t->id, s->flow->next_sequence++);
+	if (assoc_seal(&s->p->assoc, s->now, place, size + FRAME_PAYLOAD_HEADER) < 0)
+		return DROP_NO_SESSION;
+	count_copies(s, train_grow(s->e, datagram), datagram);
+	return DROP_NONE;
+}
+
+/* --- fragments -------------------------------------------------------------------------------- */
+
+static enum drop_reason send_fragment(const struct sending *s, const struct frame_fragment *f)
+{
+	struct buf *b = buf_get(s->e->options.pool);
+	enum drop_reason reason;
+	u64 queued;
+
+	if (!b)
+		return DROP_NO_BUFFER;
+	memcpy(buf_data(b), f->data, f->size);
+	b->length = f->size;
+	frame_put_fragment_header(buf_push(b, FRAME_FRAGMENT_HEADER), f);
+	reason = seal_and_queue(s, b, &queued);
+	buf_put(b);
+	return reason;
+}
+
+static enum drop_reason send_fragments(const struct sending *s, struct buf *payload)
+{
+	u32 unit = tunnel_room(s->t, s->p, FRAGMENT_OVERHEAD), total = payload->length;
+	struct frame_fragment f = { .tunnel = s->t->id,
+				    .sequence = s->flow->next_sequence++,
+				    .total = total };
+
+	if (unit > UINT16_MAX)
+		unit = UINT16_MAX;
+	if (unit == 0 || (total + unit - 1) / unit > FRAGMENTS_MAX)
+		return DROP_TOO_LARGE;
+	f.unit = (u16)unit;
+	for (u32 offset = 0; offset < total; offset += unit, f.index++) {
+		enum drop_reason reason;
+
+		f.data = buf_data(payload) + offset;
+		f.size = total - offset < unit ? total - offset : unit;
+		reason = send_fragment(s, &f);
+		if (reason != DROP_NONE)
+			return reason;
+	}
+	return DROP_NONE;
+}
+
+/* --- to one peer ------------------------------------------------------------------------------ */
+
+/* The paths to p now; why there are none. */
+static enum drop_reason begin(struct sending *s, struct engine *e, struct tunnel *t, struct peer *p,
+			      u64 now)
+{
+	*s = (struct sending){ .e = e,
+			       .t = t,
+			       .p = p,
+			       .now = now,
+			       .mask = pathset_select(p, t->copies),
+			       .flow = &p->flows[t - e->tunnels] };
+	peer_busy(e, p, now);
+	if (!assoc_ready(&p->assoc, now))
+		return DROP_NO_SESSION;
+	return s->mask ? DROP_NONE : DROP_NO_PATH;
+}
+
+/* b is written to when it fits one datagram. */
+static enum drop_reason send_to_peer(struct engine *e, struct tunnel *t, struct peer *p, u64 now,
+				     struct buf *b)
+{
+	struct sending s;
+	enum drop_reason reason = begin(&s, e, t, p, now);
+	u8 *place;
+
+	if (reason != DROP_NONE)
+		return reason;
+	if (b->length > tunnel_room(t, p, PAYLOAD_OVERHEAD))
+		return send_fragments(&s, b);
+	place = place_in_train(&s, b->length);
+	if (!place)
+		return send_first(&s, b);
+	memcpy(place + WIRE_HEADER_SIZE + FRAME_PAYLOAD_HEADER, buf_data(b), b->length);
+	return join_train(&s, place, b->length);
+}
+
+/* Each peer but the last gets a copy of its own, since sealing is in place. */
+static enum drop_reason send_copy(struct engine *e, struct tunnel *t, struct peer *p, u64 now,
+				  const struct buf *payload)
+{
+	struct buf *b = buf_get(e->options.pool);
+	enum drop_reason reason;
+
+	if (!b)
+		return DROP_NO_BUFFER;
+	memcpy(buf_data(b), payload->bytes + payload->offset, payload->length);
+	b->length = payload->length;
+	reason = send_to_peer(e, t, p, now, b);
+	buf_put(b);
+	return reason;
+}
+
+/* --- whom to ---------------------------------------------------------------------------------- */
+
+static struct peer *route(struct engine *e, const struct tunnel *t, const u8 *packet, u32 size,
+			  enum drop_reason *ret_reason)
+{
+	struct address source, destination;
+	u16 peer;
+
+	*ret_reason = DROP_MALFORMED;
+	if (ip_packet_addresses(packet, size, &source, &destination) < 0)
+		return NULL;
+	*ret_reason = DROP_NO_PEER;
+	peer = allowedips_lookup(e->allowedips, &destination);
+	if (peer == ALLOWEDIPS_NONE || !peer_get(e, peer) || !tunnel_has_peer(t, peer))
+		return NULL;
+	*ret_reason = DROP_NONE;
+	return peer_get(e, peer);
+}
+
+static enum drop_reason send_routed(struct engine *e, struct tunnel *t, u64 now, struct buf *b)
+{
+	enum drop_reason reason;
+	struct peer *p = route(e, t, buf_data(b), b->length, &reason);
+
+	return p ? send_to_peer(e, t, p, now, b) : reason;
+}
+
+/* To every peer of the tunnel. DROP_NONE when one of them at least gets it. */
+static enum drop_reason send_to_all(struct engine *e, struct tunnel *t, u64 now, struct buf *b)
+{
+	enum drop_reason reason = DROP_NO_PEER;
+	struct peer *last = NULL;
+	bool sent = false;
+
+	for (u32 n = 0; n < e->peer_limit; n++) {
+		if (!e->peers[n] || !tunnel_has_peer(t, (u16)n))
+			continue;
+		if (last) {
+			reason = send_copy(e, t, last, now, b);
+			sent |= reason == DROP_NONE;
+		}
+		last = e->peers[n];
+	}
+	if (last)
+		reason = send_to_peer(e, t, last, now, b);
+	return sent ? DROP_NONE : reason;
+}
+
+static void count_payload(struct tunnel *t, enum drop_reason reason, u32 size)
+{
+	if (reason == DROP_NONE) {
+		t->sent++;
+		t->sent_bytes += size;
+	} else if (reason != DROP_QUEUE_FULL) { /* those were counted by copy */
+		drop_count(&t->drops, reason);
+	}
+}
+
+enum drop_reason engine_send(struct engine *e, u64 now, u16 tunnel, struct buf *b)
+{
+	struct tunnel *t = tunnel_get(e, tunnel);
+	enum drop_reason reason = DROP_NO_TUNNEL;
+	u32 size = b->length;
+
+	if (t && (size == 0 || size > BUF_PAYLOAD_MAX))
+		reason = size ? DROP_TOO_LARGE : DROP_MALFORMED;
+	else if (t)
+		reason = t->routed ? send_routed(e, t, now, b) : send_to_all(e, t, now, b);
+	buf_put(b);
+	if (t)
+		count_payload(t, reason, size);
+	return reason;
+}
+
+/* --- pieces ----------------------------------------------------------------------------------- */
+
+static enum drop_reason send_piece(const struct sending *s, const struct pieces *pieces, u32 index,
+				   u32 size)
+{
+	u8 *place = place_in_train(s, size);
+	enum drop_reason reason;
+	struct buf *b;
+
+	if (place) {
+		pieces->write(pieces, index, place + WIRE_HEADER_SIZE + FRAME_PAYLOAD_HEADER);
+		return join_train(s, place, size);
+	}
+	b = buf_get(s->e->options.pool);
+	if (!b)
+		return DROP_NO_BUFFER;
+	pieces->write(pieces, index, buf_data(b));
+	b->length = size;
+	if (size > tunnel_room(s->t, s->p, PAYLOAD_OVERHEAD))
+		reason = send_fragments(s, b);
+	else
+		reason = send_first(s, b);
+	buf_put(b);
+	return reason;
+}
+
+void engine_send_pieces(struct engine *e, u64 now, u16 tunnel, const struct pieces *pieces)
+{
+	struct tunnel *t = tunnel_get(e, tunnel);
+	enum drop_reason reason;
+	struct sending s;
+	struct peer *p;
+
+	if (!t)
+		return;
+	p = route(e, t, pieces->head, pieces->head_size, &reason);
+	if (p)
+		reason = begin(&s, e, t, p, now);
+	for (u32 n = 0; n < pieces->count; n++) {
+		u32 size = n + 1 < pieces->count ? pieces->size : pieces->last_size;
+		enum drop_reason r = reason ? reason : send_piece(&s, pieces, n, size);
+
+		count_payload(t, r, size);
+	}
+}

@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * train.c - the train that may still grow.
+ *
+ * Payloads that follow one another to the same peer over the same paths are sealed one behind the
+ * other into one buffer, as long as they are of one size (the last may be shorter), so that they
+ * leave in one send per path. The train lies in the outboxes from its first datagram on; it stops
+ * growing when the edges look at an outbox, or when anything about the peer's paths changes.
+ */
+#include "engine_internal.h"
+
+#include <string.h>
+
+/* As many segments as a send may have on any kernel that has UDP_SEGMENT. */
+#define TRAIN_DATAGRAMS 64u
+
+void train_close(struct engine *e)
+{
+	buf_put(e->train.buf);
+	e->train.buf = NULL;
+}
+
+void train_open(struct engine *e, struct buf *b, u16 tunnel, u16 peer, u64 mask, u64 queued)
+{
+	train_close(e);
+	e->train = (struct train){ .buf = buf_ref(b),
+				   .tunnel = tunnel,
+				   .peer = peer,
+				   .mask = mask,
+				   .queued = queued,
+				   .count = 1,
+				   .segment = b->length };
+}
+
+u8 *train_place(struct engine *e, u16 tunnel, u16 peer, u64 mask, u32 datagram)
+{
+	const struct train *t = &e->train;
+
+	if (!t->buf || t->tunnel != tunnel || t->peer != peer || t->mask != mask ||
+	    datagram > t->segment || t->count == TRAIN_DATAGRAMS ||
+	    t->buf->length + datagram > DATAGRAM_MAX || datagram > buf_tailroom(t->buf))
+		return NULL;
+	return buf_data(t->buf) + t->buf->length;
+}
+
+u64 train_grow(struct engine *e, u32 datagram)
+{
+	struct train *t = &e->train;
+	u64 queued = t->queued;
+
+	t->buf->segment = t->segment;
+	t->buf->length += datagram;
+	t->count++;
+	if (datagram < t->segment)
+		train_close(e);
+	return queued;
+}
+
+u32 train_datagrams(const struct buf *b)
+{
+	return b->segment ? (b->length + b->segment - 1) / b->segment : 1;
+}
