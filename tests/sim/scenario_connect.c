@@ -205,6 +205,23 @@ static void a_map_that_goes_away_takes_no_path(void **state)
 	world_end(&w);
 }
 
+/* An uplink that leads nowhere, and one whose family the map does not have. */
+static void an_interface_without_a_way_to_the_map_does_not_lose_it(void **state)
+{
+	struct map_view view;
+	struct world w;
+
+	(void)state;
+	world_meet(&w, __func__, WORLD_PORT_RESTRICTED, WORLD_PORT_RESTRICTED);
+	world_attach(w.a, WORLD_PORT_RESTRICTED, 7, NULL)->out.down = true;
+	sim_iface_link(sim_iface(w.a, "eth2", "2001:db8:7::2", NULL), &world_link);
+	world_start(&w, SECONDS(2));
+	sim_run(w.sim, SECONDS(100));
+	sim_compare(w.sim, w.a->notices[NOTICE_MAP_LOST], ==, 0);
+	sim_check(w.sim, engine_view_map(w.a->engine, 0, &view) && view.connected);
+	world_end(&w);
+}
+
 static void a_map_that_restarts_is_used_again(void **state)
 {
 	struct map_view view;
@@ -332,6 +349,7 @@ int main(void)
 		cmocka_unit_test(both_initiating_at_once_end_up_with_one_working_session),
 		cmocka_unit_test(handshakes_get_through_thirty_percent_loss),
 		cmocka_unit_test(a_map_that_goes_away_takes_no_path),
+		cmocka_unit_test(an_interface_without_a_way_to_the_map_does_not_lose_it),
 		cmocka_unit_test(a_map_that_restarts_is_used_again),
 		cmocka_unit_test(a_map_that_comes_late_connects),
 		cmocka_unit_test(a_peer_that_comes_late_is_pushed_not_polled),

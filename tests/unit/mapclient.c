@@ -25,7 +25,7 @@ static size_t rounded(size_t size)
 
 static void *map_alloc(void *ctx, size_t size)
 {
-	struct world *w = ctx;
+	struct mapworld *w = ctx;
 	void *p = mem_alloc(&w->allocator, size);
 
 	w->map_bytes += p ? rounded(size) : 0;
@@ -34,14 +34,14 @@ static void *map_alloc(void *ctx, size_t size)
 
 static void map_free(void *ctx, void *ptr, size_t size)
 {
-	struct world *w = ctx;
+	struct mapworld *w = ctx;
 
 	w->map_bytes -= rounded(size);
 	mem_free(&w->allocator, ptr, size);
 }
 
-void world_begin(struct world *w, u32 max_nodes, u32 buffers,
-		 bool (*admit)(void *ctx, const u8 key[static KEY_SIZE]))
+void mapworld_begin(struct mapworld *w, u32 max_nodes, u32 buffers,
+		    bool (*admit)(void *ctx, const u8 key[static KEY_SIZE]))
 {
 	struct mapserver_options options;
 
@@ -68,7 +68,7 @@ void world_begin(struct world *w, u32 max_nodes, u32 buffers,
 	assert_int_equal(mapserver_create(&w->map, &options), 0);
 }
 
-void world_end(struct world *w)
+void mapworld_end(struct mapworld *w)
 {
 	for (u32 i = 0; i < WORLD_NODES; i++)
 		node_stop(&w->nodes[i]);
@@ -79,7 +79,7 @@ void world_end(struct world *w)
 	assert_int_equal(w->heap.live, 0);
 }
 
-void world_forget(struct world *w)
+void mapworld_forget(struct mapworld *w)
 {
 	for (u32 i = 0; i < WORLD_NODES; i++) {
 		struct node *n = &w->nodes[i];
@@ -103,7 +103,7 @@ static void node_opened(struct node *n, u16 port, u8 *plain, size_t size)
 }
 
 /* What comes twice, over two routes, counts as two datagrams; the hub lets one through. */
-static void node_hears(struct world *w, struct node *n, u16 port, u8 *data, size_t size)
+static void node_hears(struct mapworld *w, struct node *n, u16 port, u8 *data, size_t size)
 {
 	struct endpoint map = test_endpoint("192.0.2.1", WIRE_PORT_MAP);
 	struct hub_result result;
@@ -116,7 +116,7 @@ static void node_hears(struct world *w, struct node *n, u16 port, u8 *data, size
 		node_opened(n, port, result.plain, result.plain_size);
 }
 
-static void deliver(struct world *w, const struct map_outgoing *out)
+static void deliver(struct mapworld *w, const struct map_outgoing *out)
 {
 	u8 n = out->destination.address.bytes[3];
 	u8 copy[MAPSERVER_DATAGRAM];
@@ -130,7 +130,7 @@ static void deliver(struct world *w, const struct map_outgoing *out)
 	buf_put(out->buf);
 }
 
-static void drain(struct world *w)
+static void drain(struct mapworld *w)
 {
 	struct map_outgoing out;
 
@@ -138,7 +138,7 @@ static void drain(struct world *w)
 		deliver(w, &out);
 }
 
-void world_pass(struct world *w, u64 duration)
+void mapworld_pass(struct mapworld *w, u64 duration)
 {
 	w->now += duration;
 	if (mapserver_next_expiry(w->map) <= w->now)
@@ -147,7 +147,8 @@ void world_pass(struct world *w, u64 duration)
 	drain(w);
 }
 
-void world_datagram(struct world *w, const struct endpoint *source, const void *data, size_t size)
+void mapworld_datagram(struct mapworld *w, const struct endpoint *source, const void *data,
+		       size_t size)
 {
 	struct buf *b = buf_get(w->pool);
 
@@ -168,7 +169,7 @@ static struct assoc *nobody(void *ctx, const u8 key[static KEY_SIZE])
 	return NULL;
 }
 
-struct node *node_start(struct world *w, u32 n)
+struct node *node_start(struct mapworld *w, u32 n)
 {
 	struct node *node = &w->nodes[n];
 	struct hub_options options = {
@@ -209,7 +210,7 @@ struct endpoint node_endpoint(const struct node *n, u16 interface)
 	return e;
 }
 
-bool node_greet(struct world *w, struct node *n)
+bool node_greet(struct mapworld *w, struct node *n)
 {
 	u32 before = n->established;
 
@@ -217,13 +218,13 @@ bool node_greet(struct world *w, struct node *n)
 	assert_true(assoc_expire(n->hub, &n->map, w->now));
 	w->last_size = WIRE_INITIATION_SIZE;
 	memcpy(w->last, assoc_initiation(&n->map), WIRE_INITIATION_SIZE);
-	world_datagram(w, &n->at, w->last, w->last_size);
+	mapworld_datagram(w, &n->at, w->last, w->last_size);
 	if (n->established != before + 1)
 		assoc_rest(n->hub, &n->map);
 	return n->established == before + 1;
 }
 
-struct node *node_connect(struct world *w, u32 n)
+struct node *node_connect(struct mapworld *w, u32 n)
 {
 	struct node *node = node_start(w, n);
 	struct frame probe = { .type = FRAME_PROBE };
@@ -234,7 +235,7 @@ struct node *node_connect(struct world *w, u32 n)
 	return node;
 }
 
-void node_seal(struct world *w, struct node *n, const struct frame *frames, size_t count)
+void node_seal(struct mapworld *w, struct node *n, const struct frame *frames, size_t count)
 {
 	size_t size = 0;
 
@@ -249,15 +250,15 @@ void node_seal(struct world *w, struct node *n, const struct frame *frames, size
 	w->last_size = size + WIRE_OVERHEAD;
 }
 
-void node_say(struct world *w, struct node *n, u16 interface, const struct frame *f)
+void node_say(struct mapworld *w, struct node *n, u16 interface, const struct frame *f)
 {
 	struct endpoint source = node_endpoint(n, interface);
 
 	node_seal(w, n, f, 1);
-	world_datagram(w, &source, w->last, w->last_size);
+	mapworld_datagram(w, &source, w->last, w->last_size);
 }
 
-void node_register(struct world *w, struct node *n, u16 interface)
+void node_register(struct mapworld *w, struct node *n, u16 interface)
 {
 	struct frame f = { .type = FRAME_REGISTER_REQUEST };
 
@@ -266,14 +267,14 @@ void node_register(struct world *w, struct node *n, u16 interface)
 	node_say(w, n, interface, &f);
 }
 
-void node_deregister(struct world *w, struct node *n, u16 interface)
+void node_deregister(struct mapworld *w, struct node *n, u16 interface)
 {
 	struct frame f = { .type = FRAME_DEREGISTER_REQUEST, .deregister = { interface } };
 
 	node_say(w, n, 0, &f);
 }
 
-void node_ask(struct world *w, struct node *n, ...)
+void node_ask(struct mapworld *w, struct node *n, ...)
 {
 	struct frame f = { .type = FRAME_MAPPING_REQUEST };
 	u8 keys[WIRE_KEYS_MAX * KEY_SIZE];

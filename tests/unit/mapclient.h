@@ -20,13 +20,13 @@ struct node {
 	struct assoc map;
 	struct identity identity;
 	struct endpoint at;              /* the port is that of its interface 0 */
-	struct frame inbox[WORLD_INBOX]; /* since world_forget() */
+	struct frame inbox[WORLD_INBOX]; /* since mapworld_forget() */
 	u16 inbox_port[WORLD_INBOX];     /* at which of its ports */
 	u32 received;                    /* frames */
 	u32 datagrams, bytes, established;
 };
 
-struct world {
+struct mapworld {
 	struct test_heap heap;
 	struct test_random seed;
 	struct allocator allocator;
@@ -45,37 +45,38 @@ struct world {
 };
 
 /* A map server for at most max_nodes, with buffers for its queue, and no nodes. */
-void world_begin(struct world *w, u32 max_nodes, u32 buffers,
-		 bool (*admit)(void *ctx, const u8 key[static KEY_SIZE]));
+void mapworld_begin(struct mapworld *w, u32 max_nodes, u32 buffers,
+		    bool (*admit)(void *ctx, const u8 key[static KEY_SIZE]));
 /* Ends everything and looks that nothing was leaked. */
-void world_end(struct world *w);
+void mapworld_end(struct mapworld *w);
 /* Time goes by, and the map's timer with it. */
-void world_pass(struct world *w, u64 duration);
+void mapworld_pass(struct mapworld *w, u64 duration);
 /* Empties all inboxes and counts. */
-void world_forget(struct world *w);
+void mapworld_forget(struct mapworld *w);
 
 /* Bytes from any source to the map; what it has to say is delivered. */
-void world_datagram(struct world *w, const struct endpoint *source, const void *data, size_t size);
+void mapworld_datagram(struct mapworld *w, const struct endpoint *source, const void *data,
+		       size_t size);
 
 /* Starts node n, with the same key each time, at 203.0.113.n. */
-struct node *node_start(struct world *w, u32 n);
+struct node *node_start(struct mapworld *w, u32 n);
 /* Ends without a word. */
 void node_stop(struct node *n);
 /* Shakes hands, without anything under the new session. False: no answer. */
-bool node_greet(struct world *w, struct node *n);
+bool node_greet(struct mapworld *w, struct node *n);
 /* Starts, shakes hands, and shows itself to the map. */
-struct node *node_connect(struct world *w, u32 n);
+struct node *node_connect(struct mapworld *w, u32 n);
 /* Seals frames into w->last; does not send it. */
-void node_seal(struct world *w, struct node *n, const struct frame *frames, size_t count);
+void node_seal(struct mapworld *w, struct node *n, const struct frame *frames, size_t count);
 /* Says one frame from its interface: the port is that of interface 0 + interface. */
-void node_say(struct world *w, struct node *n, u16 interface, const struct frame *f);
-void node_register(struct world *w, struct node *n, u16 interface);
-void node_deregister(struct world *w, struct node *n, u16 interface);
+void node_say(struct mapworld *w, struct node *n, u16 interface, const struct frame *f);
+void node_register(struct mapworld *w, struct node *n, u16 interface);
+void node_deregister(struct mapworld *w, struct node *n, u16 interface);
 /* Asks for the keys of the nodes with these numbers; ends with WORLD_NODES. */
-void node_ask(struct world *w, struct node *n, ...);
-/* The newest mapping response about node `about`, or NULL: none since world_forget(). */
+void node_ask(struct mapworld *w, struct node *n, ...);
+/* The newest mapping response about node `about`, or NULL: none since mapworld_forget(). */
 const struct frame_mapping_response *node_learned(const struct node *n, const struct node *about);
-/* Of this type, since world_forget(). */
+/* Of this type, since mapworld_forget(). */
 u32 node_count(const struct node *n, u8 type);
 struct endpoint node_endpoint(const struct node *n, u16 interface);
 

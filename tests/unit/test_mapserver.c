@@ -11,19 +11,19 @@
 
 #define END WORLD_NODES
 
-static struct world w;
+static struct mapworld w;
 
 static int setup(void **state)
 {
 	(void)state;
-	world_begin(&w, 100, 64, NULL);
+	mapworld_begin(&w, 100, 64, NULL);
 	return 0;
 }
 
 static int teardown(void **state)
 {
 	(void)state;
-	world_end(&w);
+	mapworld_end(&w);
 	return 0;
 }
 
@@ -41,7 +41,7 @@ static void acquaint(struct node **ret_a, struct node **ret_b)
 	node_register(&w, b, 0);
 	node_ask(&w, a, 2, END);
 	node_ask(&w, b, 1, END);
-	world_forget(&w);
+	mapworld_forget(&w);
 	*ret_a = a;
 	*ret_b = b;
 }
@@ -64,7 +64,7 @@ static void a_registration_is_answered_with_the_address_seen(void **state)
 	struct endpoint seen = node_endpoint(a, 3);
 
 	(void)state;
-	world_forget(&w);
+	mapworld_forget(&w);
 	node_register(&w, a, 3);
 	assert_int_equal(a->received, 1);
 	assert_int_equal(a->inbox[0].type, FRAME_REGISTER_RESPONSE);
@@ -82,7 +82,7 @@ static void a_probe_is_answered_with_the_address_seen(void **state)
 	struct endpoint seen = node_endpoint(a, 4);
 
 	(void)state;
-	world_forget(&w);
+	mapworld_forget(&w);
 	node_say(&w, a, 4, &probe);
 	assert_int_equal(a->inbox[0].type, FRAME_PROBE_REPLY);
 	assert_int_equal(a->inbox[0].probe_reply.stamp, 77);
@@ -128,7 +128,7 @@ static void who_is_not_listed_cannot_tell_from_who_is_not_there(void **state)
 	(void)state;
 	node_register(&w, b, 0);
 	node_ask(&w, b, 3, END);
-	world_forget(&w);
+	mapworld_forget(&w);
 	node_ask(&w, a, 2, END);
 	bytes = a->bytes;
 	f = node_learned(a, b);
@@ -136,7 +136,7 @@ static void who_is_not_listed_cannot_tell_from_who_is_not_there(void **state)
 	assert_int_equal(f->count, 0);
 	assert_int_equal(f->flags, 0);
 	assert_int_equal(b->datagrams, 0);
-	world_forget(&w);
+	mapworld_forget(&w);
 	node_start(&w, 9);
 	node_ask(&w, a, 9, END);
 	f = node_learned(a, nobody);
@@ -169,7 +169,7 @@ static void questions_of_one_datagram_are_answered_in_one(void **state)
 	f[2].mapping_request.keys = b->identity.public_key;
 	f[1].register_request.lan = test_endpoint("10.0.0.1", 7000);
 	node_seal(&w, a, f, 3);
-	world_datagram(&w, &a->at, w.last, w.last_size);
+	mapworld_datagram(&w, &a->at, w.last, w.last_size);
 	assert_int_equal(a->datagrams, 1);
 	assert_int_equal(a->received, 3);
 	assert_int_equal(a->inbox[0].type, FRAME_PROBE_REPLY);
@@ -192,7 +192,7 @@ static void many_answers_take_several_datagrams(void **state)
 		node_ask(&w, b, 1, END);
 		memcpy(keys[i - 2], b->identity.public_key, KEY_SIZE);
 	}
-	world_forget(&w);
+	mapworld_forget(&w);
 	f.mapping_request.count = 32;
 	f.mapping_request.keys = keys[0];
 	node_say(&w, a, 0, &f);
@@ -210,9 +210,9 @@ static void unknown_frames_are_skipped(void **state)
 			      { .type = FRAME_PROBE } };
 
 	(void)state;
-	world_forget(&w);
+	mapworld_forget(&w);
 	node_seal(&w, a, f, 3);
-	world_datagram(&w, &a->at, w.last, w.last_size);
+	mapworld_datagram(&w, &a->at, w.last, w.last_size);
 	assert_int_equal(a->received, 1);
 	assert_int_equal(a->inbox[0].type, FRAME_PROBE_REPLY);
 }
@@ -225,7 +225,7 @@ static void a_train_is_as_many_datagrams(void **state)
 	struct map_outgoing out;
 
 	(void)state;
-	world_forget(&w);
+	mapworld_forget(&w);
 	for (u32 i = 0; i < 3; i++) {
 		node_seal(&w, a, &probe, 1);
 		memcpy(buf_data(b) + i * w.last_size, w.last, w.last_size);
@@ -290,7 +290,7 @@ static void who_comes_later_is_told_to_who_waited(void **state)
 	(void)state;
 	node_register(&w, a, 0);
 	node_ask(&w, a, 2, END);
-	world_forget(&w);
+	mapworld_forget(&w);
 	b = node_connect(&w, 2);
 	node_register(&w, b, 0);
 	assert_null(node_learned(a, b));
@@ -309,7 +309,7 @@ static void a_push_takes_the_two_interfaces_heard_last(void **state)
 	for (u16 i = 1; i < 4; i++)
 		node_register(&w, a, i);
 	node_register(&w, a, 1);
-	world_forget(&w);
+	mapworld_forget(&w);
 	node_register(&w, b, 1);
 	assert_int_equal(a->datagrams, 2);
 	/* The window let the first one through. */
@@ -325,7 +325,7 @@ static void deregistering_is_confirmed_and_pushed(void **state)
 	(void)state;
 	acquaint(&a, &b);
 	node_register(&w, b, 1);
-	world_forget(&w);
+	mapworld_forget(&w);
 	node_deregister(&w, b, 0);
 	assert_int_equal(node_count(b, FRAME_DEREGISTER_RESPONSE), 1);
 	assert_int_equal(b->inbox[0].deregister.interface, 0);
@@ -333,7 +333,7 @@ static void deregistering_is_confirmed_and_pushed(void **state)
 	assert_mapping(node_learned(a, b), 0, b, 1);
 	node_deregister(&w, b, WIRE_ALL_INTERFACES);
 	assert_int_equal(node_learned(a, b)->count, 0);
-	world_forget(&w);
+	mapworld_forget(&w);
 	node_deregister(&w, b, WIRE_ALL_INTERFACES);
 	assert_int_equal(node_count(b, FRAME_DEREGISTER_RESPONSE), 1);
 	assert_int_equal(a->datagrams, 0);
@@ -350,7 +350,7 @@ static void who_closes_is_forgotten_and_watchers_told(void **state)
 	assert_non_null(node_learned(a, b));
 	assert_int_equal(node_learned(a, b)->count, 0);
 	assert_int_equal(mapserver_stats(w.map)->nodes, 1);
-	world_forget(&w);
+	mapworld_forget(&w);
 	f.type = FRAME_PROBE;
 	node_say(&w, b, 0, &f);
 	assert_int_equal(b->datagrams, 0);
@@ -363,14 +363,14 @@ static void who_is_silent_is_forgotten_and_watchers_told(void **state)
 	(void)state;
 	acquaint(&a, &b);
 	for (u64 i = 0; i < 5; i++) {
-		world_pass(&w, 10 * NS_PER_S);
+		mapworld_pass(&w, 10 * NS_PER_S);
 		node_register(&w, a, 0);
 		node_ask(&w, a, 2, END);
 	}
 	assert_int_equal(node_learned(a, b)->count, 1);
-	world_pass(&w, 10 * NS_PER_S - 1);
+	mapworld_pass(&w, 10 * NS_PER_S - 1);
 	assert_int_equal(node_learned(a, b)->count, 1);
-	world_pass(&w, 1);
+	mapworld_pass(&w, 1);
 	assert_int_equal(node_learned(a, b)->count, 0);
 	assert_int_equal(node_learned(a, b)->flags, MAPPING_PUSH);
 	assert_int_equal(mapserver_stats(w.map)->nodes, 1);
@@ -384,7 +384,7 @@ static void an_interface_that_goes_silent_is_pushed(void **state)
 	acquaint(&a, &b);
 	node_register(&w, b, 1);
 	for (u64 i = 0; i < 6; i++) {
-		world_pass(&w, 10 * NS_PER_S);
+		mapworld_pass(&w, 10 * NS_PER_S);
 		node_register(&w, a, 0);
 		node_register(&w, b, 0);
 		node_ask(&w, a, 2, END);
@@ -407,7 +407,7 @@ static void a_node_that_restarts_is_the_same_node(void **state)
 	assert_mapping(node_learned(a, b), 0, b, 0);
 	assert_int_equal(node_learned(a, b)->count, 1);
 	/* What it told about whom it lists is still known. */
-	world_forget(&w);
+	mapworld_forget(&w);
 	node_register(&w, a, 1);
 	assert_int_equal(node_learned(b, a)->count, 2);
 	assert_int_equal(mapserver_stats(w.map)->nodes, 2);
@@ -422,12 +422,12 @@ static void keys_are_renewed_without_anybody_noticing(void **state)
 	acquaint(&a, &b);
 	live = w.heap.live;
 	for (u64 i = 0; i < 60; i++) {
-		world_pass(&w, 10 * NS_PER_S);
+		mapworld_pass(&w, 10 * NS_PER_S);
 		if (assoc_next_expiry(&a->map) <= w.now)
 			assert_true(node_greet(&w, a));
 		if (assoc_next_expiry(&b->map) <= w.now)
 			assert_true(node_greet(&w, b));
-		world_forget(&w);
+		mapworld_forget(&w);
 		node_register(&w, a, 0);
 		node_register(&w, b, 0);
 		node_ask(&w, a, 2, END);
@@ -449,8 +449,8 @@ static void a_replayed_registration_changes_nothing(void **state)
 	(void)state;
 	acquaint(&a, &b);
 	node_register(&w, b, 1);
-	world_forget(&w);
-	world_datagram(&w, &attacker, w.last, w.last_size);
+	mapworld_forget(&w);
+	mapworld_datagram(&w, &attacker, w.last, w.last_size);
 	assert_true(w.bytes_out == 0);
 	assert_int_equal(dropped(DROP_DUPLICATE), 1);
 	node_ask(&w, a, 2, END);
@@ -471,12 +471,12 @@ static void a_forged_datagram_changes_nothing(void **state)
 	for (u32 bit = 0; bit < w.last_size * 8; bit++) {
 		memcpy(datagram, w.last, w.last_size);
 		datagram[bit / 8] ^= (u8)(1u << bit % 8);
-		world_datagram(&w, &attacker, datagram, w.last_size);
+		mapworld_datagram(&w, &attacker, datagram, w.last_size);
 	}
 	assert_true(w.bytes_out == 0);
 	assert_int_equal(mapserver_stats(w.map)->registrations, 2);
 	/* The true one still counts. */
-	world_datagram(&w, &b->at, w.last, w.last_size);
+	mapworld_datagram(&w, &b->at, w.last, w.last_size);
 	assert_int_equal(node_count(b, FRAME_REGISTER_RESPONSE), 1);
 }
 
@@ -493,8 +493,8 @@ static void a_replayed_initiation_does_not_disturb_its_node(void **state)
 	node_stop(a);
 	acquaint(&a, &b);
 	for (u32 i = 0; i < 20; i++) {
-		world_pass(&w, NS_PER_S);
-		world_datagram(&w, &attacker, initiation, sizeof(initiation));
+		mapworld_pass(&w, NS_PER_S);
+		mapworld_datagram(&w, &attacker, initiation, sizeof(initiation));
 	}
 	assert_true(w.bytes_out <= w.bytes_in);
 	assert_int_equal(mapserver_stats(w.map)->nodes, 2);
@@ -503,9 +503,9 @@ static void a_replayed_initiation_does_not_disturb_its_node(void **state)
 	node_ask(&w, a, 2, END);
 	assert_mapping(node_learned(a, b), 0, b, 0);
 	/* Nor does it keep the node alive. */
-	world_pass(&w, 35 * NS_PER_S);
-	world_datagram(&w, &attacker, initiation, sizeof(initiation));
-	world_pass(&w, 26 * NS_PER_S);
+	mapworld_pass(&w, 35 * NS_PER_S);
+	mapworld_datagram(&w, &attacker, initiation, sizeof(initiation));
+	mapworld_pass(&w, 26 * NS_PER_S);
 	assert_int_equal(mapserver_stats(w.map)->nodes, 0);
 }
 
@@ -531,10 +531,10 @@ static void strangers_get_no_more_bytes_than_they_send(void **state)
 			size = (u32)w.last_size - test_random_below(&rnd, 3);
 			datagram[test_random_below(&rnd, size)] ^= (u8)test_random_below(&rnd, 2);
 		}
-		world_datagram(&w, &stranger, datagram, size);
+		mapworld_datagram(&w, &stranger, datagram, size);
 		assert_true(w.bytes_out - out <= w.bytes_in - in);
 	}
-	world_datagram(&w, &stranger, datagram, 0);
+	mapworld_datagram(&w, &stranger, datagram, 0);
 	assert_int_equal(mapserver_stats(w.map)->nodes, 0);
 }
 
@@ -551,7 +551,7 @@ static void strangers_are_forgotten_soon(void **state)
 	}
 	assert_true(w.heap.live > live + 28);
 	assert_int_equal(mapserver_stats(w.map)->nodes, 0);
-	world_pass(&w, 10 * NS_PER_S);
+	mapworld_pass(&w, 10 * NS_PER_S);
 	/* What is left are hash tables and indices, once each. */
 	assert_in_range(w.heap.live, live, live + 3);
 	assert_true(mapserver_next_expiry(w.map) == TIME_NEVER);
@@ -581,12 +581,12 @@ static void a_full_table_prefers_those_who_have_spoken(void **state)
 	struct node *a;
 
 	(void)state;
-	world_end(&w);
-	world_begin(&w, 3, 64, NULL);
+	mapworld_end(&w);
+	mapworld_begin(&w, 3, 64, NULL);
 	a = node_connect(&w, 1);
 	/* Strangers come and never speak: each new one replaces the oldest. */
 	for (u32 i = 10; i < 20; i++) {
-		world_pass(&w, NS_PER_MS);
+		mapworld_pass(&w, NS_PER_MS);
 		assert_true(node_greet(&w, node_start(&w, i)));
 	}
 	node_connect(&w, 2);
@@ -596,10 +596,10 @@ static void a_full_table_prefers_those_who_have_spoken(void **state)
 	assert_false(node_greet(&w, node_start(&w, 4)));
 	assert_int_equal(mapserver_stats(w.map)->refused, 1);
 	/* Who is in stays in. */
-	world_forget(&w);
+	mapworld_forget(&w);
 	node_register(&w, a, 0);
 	assert_int_equal(node_count(a, FRAME_REGISTER_RESPONSE), 1);
-	world_pass(&w, WORLD_EXPIRY);
+	mapworld_pass(&w, WORLD_EXPIRY);
 	assert_int_equal(mapserver_stats(w.map)->nodes, 0);
 	assert_true(node_greet(&w, &w.nodes[4]));
 }
@@ -608,7 +608,7 @@ static bool only_some;
 
 static bool admit_some(void *ctx, const u8 key[static KEY_SIZE])
 {
-	struct world *world = ctx;
+	struct mapworld *world = ctx;
 	struct node *n = &world->nodes[2];
 
 	return !only_some || (n->hub && !memcmp(n->identity.public_key, key, KEY_SIZE));
@@ -619,8 +619,8 @@ static void who_is_not_admitted_gets_no_answer(void **state)
 	struct node *a, *b;
 
 	(void)state;
-	world_end(&w);
-	world_begin(&w, 100, 64, admit_some);
+	mapworld_end(&w);
+	mapworld_begin(&w, 100, 64, admit_some);
 	only_some = false;
 	acquaint(&a, &b);
 	only_some = true;
@@ -628,7 +628,7 @@ static void who_is_not_admitted_gets_no_answer(void **state)
 	assert_int_equal(dropped(DROP_UNKNOWN_PEER), 1);
 	assert_int_equal(mapserver_stats(w.map)->refused, 0);
 	/* Who is no longer admitted is forgotten when it speaks, and those who knew it are told. */
-	world_forget(&w);
+	mapworld_forget(&w);
 	node_register(&w, a, 0);
 	assert_int_equal(a->datagrams, 0);
 	assert_int_equal(node_learned(b, a)->count, 0);
@@ -664,8 +664,8 @@ static void the_queue_is_bounded(void **state)
 	struct node *a;
 
 	(void)state;
-	world_end(&w);
-	world_begin(&w, 100, MAPSERVER_QUEUE + 8, NULL);
+	mapworld_end(&w);
+	mapworld_begin(&w, 100, MAPSERVER_QUEUE + 8, NULL);
 	a = node_connect(&w, 1);
 	w.deaf = true;
 	for (u32 i = 0; i < MAPSERVER_QUEUE + 5; i++)
@@ -680,15 +680,15 @@ static void without_memory_nothing_breaks(void **state)
 
 	(void)state;
 	for (size_t limit = 0; limit < 40; limit++) {
-		world_end(&w);
-		world_begin(&w, 100, 64, NULL);
+		mapworld_end(&w);
+		mapworld_begin(&w, 100, 64, NULL);
 		acquaint(&a, &b);
 		node_start(&w, 3);
 		assoc_kick(w.nodes[3].hub, &w.nodes[3].map, w.now);
 		assert_true(assoc_expire(w.nodes[3].hub, &w.nodes[3].map, w.now));
 		memcpy(w.last, assoc_initiation(&w.nodes[3].map), WIRE_INITIATION_SIZE);
 		w.heap.limit = limit % 8;
-		world_datagram(&w, &w.nodes[3].at, w.last, WIRE_INITIATION_SIZE);
+		mapworld_datagram(&w, &w.nodes[3].at, w.last, WIRE_INITIATION_SIZE);
 		for (u16 i = 1; i < 6; i++)
 			node_register(&w, a, i);
 		node_ask(&w, a, 4, 5, 6, END);
