@@ -178,6 +178,7 @@ struct train {
 	u16 tunnel, peer;
 	u64 mask;    /* paths that it was meant for */
 	u64 queued;  /* those whose outbox took it */
+	u64 until;   /* joins no later: the whole train has one deadline */
 	u32 count;   /* datagrams */
 	u32 segment; /* size of each but the last */
 };
@@ -291,10 +292,10 @@ void flow_take(struct flow *f, u32 sequence);
 
 /* train.c */
 /* b, one sealed datagram, has just been queued on the paths of queued and may grow. */
-void train_open(struct engine *e, struct buf *b, u16 tunnel, u16 peer, u64 mask, u64 queued);
+void train_open(struct engine *e, struct buf *b, const struct train *what);
 void train_close(struct engine *e);
 /* Where a datagram of this size may be put behind the newest train, or NULL. */
-u8 *train_place(struct engine *e, u16 tunnel, u16 peer, u64 mask, u32 datagram);
+u8 *train_place(struct engine *e, u64 now, u16 tunnel, u16 peer, u64 mask, u32 datagram);
 /* The datagram is there, sealed. Returns the paths that it goes out on. */
 u64 train_grow(struct engine *e, u32 datagram);
 u32 train_datagrams(const struct buf *b);

@@ -109,8 +109,10 @@ static void outbox_drop(struct engine *e, struct iface *i, u8 iface, enum drop_r
 {
 	const struct queued *q = outbox_at(&i->outbox, i->outbox.head);
 	struct path *path = queued_path(e, iface, q);
+	struct drop_counts *drops = q->tunnel == NO_INDEX ? &e->drops :
+							    &e->tunnels[q->tunnel].drops;
 
-	drop_count(q->tunnel == NO_INDEX ? &e->drops : &e->tunnels[q->tunnel].drops, reason);
+	drops->count[reason] += train_datagrams(q->buf);
 	if (path && path->sent.packets >= path->sent_epoch + train_datagrams(q->buf)) {
 		path->sent.packets -= train_datagrams(q->buf);
 		path->sent.bytes -= q->buf->length;
@@ -202,6 +204,7 @@ void engine_send_failed(struct engine *e, u64 now, u8 iface, int error)
 /* Entries stay in place, as what they belong to goes; they then belong to nobody. */
 void iface_forget_peer(struct engine *e, u16 peer)
 {
+	train_close(e);
 	for (u32 n = 0; n < MAX_IFACES; n++) {
 		struct iface *i = e->ifaces[n];
 
@@ -214,6 +217,7 @@ void iface_forget_peer(struct engine *e, u16 peer)
 
 void iface_forget_tunnel(struct engine *e, u16 tunnel)
 {
+	train_close(e);
 	for (u32 n = 0; n < MAX_IFACES; n++) {
 		struct iface *i = e->ifaces[n];
 

@@ -12,6 +12,7 @@
 
 #define FRAGMENT_OVERHEAD (WIRE_OVERHEAD + FRAME_FRAGMENT_HEADER)
 #define FRAGMENTS_MAX 256u
+#define TRAIN_PATIENCE 16u /* a train grows for this part of what its payloads may wait */
 
 /* One payload to one peer: what every step on its way needs to know. */
 struct sending {
@@ -46,11 +47,17 @@ static void count_copies(const struct sending *s, u64 queued, u32 size)
 	}
 }
 
+/* How long a payload may wait. */
+static u64 patience(const struct sending *s)
+{
+	return s->t->send_deadline ? s->t->send_deadline : QUEUE_DEADLINE;
+}
+
 /* Queues sealed bytes; the paths whose outbox took them. */
 static u64 queue_copies(const struct sending *s, struct buf *b)
 {
-	u64 wait = s->t->send_deadline ? s->t->send_deadline : QUEUE_DEADLINE, queued = 0;
-	struct queued q = { .deadline = s->now + wait,
+	u64 queued = 0;
+	struct queued q = { .deadline = s->now + patience(s),
 			    .peer = s->p->index,
 			    .tunnel = tunnel_index(s) };
 
@@ -83,19 +90,23 @@ static enum drop_reason seal_and_queue(const struct sending *s, struct buf *b, u
 static enum drop_reason send_first(const struct sending *s, struct buf *b)
 {
 	enum drop_reason reason;
-	u64 queued;
+	struct train train = { .tunnel = tunnel_index(s),
+			       .peer = s->p->index,
+			       .mask = s->mask,
+			       .until = s->now + patience(s) / TRAIN_PATIENCE };
 
 	frame_put_payload_header(buf_push(b, FRAME_PAYLOAD_HEADER), s->t->id,
 				 s->flow->next_sequence++);
-	reason = seal_and_queue(s, b, &queued);
+	reason = seal_and_queue(s, b, &train.queued);
 	if (reason == DROP_NONE)
-		train_open(s->e, b, tunnel_index(s), s->p->index, s->mask, queued);
+		train_open(s->e, b, &train);
 	return reason;
 }
 
 static u8 *place_in_train(const struct sending *s, u32 size)
 {
-	return train_place(s->e, tunnel_index(s), s->p->index, s->mask, size + PAYLOAD_OVERHEAD);
+	return train_place(s->e, s->now, tunnel_index(s), s->p->index, s->mask,
+			   size + PAYLOAD_OVERHEAD);
 }
 
 /* A payload of size bytes that has been put behind the headers at place. */

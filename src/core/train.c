@@ -5,7 +5,8 @@
  * Payloads that follow one another to the same peer over the same paths are sealed one behind the
  * other into one buffer, as long as they are of one size (the last may be shorter), so that they
  * leave in one send per path. The train lies in the outboxes from its first datagram on; it stops
- * growing when the edges look at an outbox, or when anything about the peer's paths changes.
+ * growing when the edges look at an outbox, when anything about the peer's paths changes, or when
+ * its deadline would be that much too early for what joins.
  */
 #include "engine_internal.h"
 
@@ -20,24 +21,21 @@ void train_close(struct engine *e)
 	e->train.buf = NULL;
 }
 
-void train_open(struct engine *e, struct buf *b, u16 tunnel, u16 peer, u64 mask, u64 queued)
+void train_open(struct engine *e, struct buf *b, const struct train *what)
 {
 	train_close(e);
-	e->train = (struct train){ .buf = buf_ref(b),
-				   .tunnel = tunnel,
-				   .peer = peer,
-				   .mask = mask,
-				   .queued = queued,
-				   .count = 1,
-				   .segment = b->length };
+	e->train = *what;
+	e->train.buf = buf_ref(b);
+	e->train.count = 1;
+	e->train.segment = b->length;
 }
 
-u8 *train_place(struct engine *e, u16 tunnel, u16 peer, u64 mask, u32 datagram)
+u8 *train_place(struct engine *e, u64 now, u16 tunnel, u16 peer, u64 mask, u32 datagram)
 {
 	const struct train *t = &e->train;
 
 	if (!t->buf || t->tunnel != tunnel || t->peer != peer || t->mask != mask ||
-	    datagram > t->segment || t->count == TRAIN_DATAGRAMS ||
+	    now > t->until || datagram > t->segment || t->count == TRAIN_DATAGRAMS ||
 	    t->buf->length + datagram > DATAGRAM_MAX || datagram > buf_tailroom(t->buf))
 		return NULL;
 	return buf_data(t->buf) + t->buf->length;
