@@ -37,7 +37,7 @@ void attack_initiation(struct sim_rng *rng, const struct sim_host *target,
  * anybody on the way can make some. */
 struct picture {
 	struct peer_view peer;
-	struct path_view path[MAX_PEER_PATHS];
+	char path[MAX_PEER_PATHS][256]; /* in words: structs have holes */
 	struct tunnel_view tunnel[SIM_TUNNELS];
 	struct map_view map[SIM_MAPS];
 	struct iface_view iface[SIM_IFACES];

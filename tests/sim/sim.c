@@ -129,7 +129,7 @@ void sim_destroy(struct sim *sim)
 
 void sim_fail(struct sim *sim, const char *format, ...)
 {
-	char text[512];
+	char text[1024];
 	va_list args;
 
 	va_start(args, format);
