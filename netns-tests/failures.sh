@@ -16,7 +16,7 @@ two_hosts
 host C
 uplink C eth0
 start_map
-INTERFACES="interface_scan_interval: $INTERVAL"
+INTERFACES="interface_scan_interval: $INTERVAL"$'\n'"  holepunch_keep_alive_interval: 1"
 FAR_GATES_A=$(far_gate C 'allowed_ips: [10.44.0.3/32]') conf_pair
 conf C <<END
 far_gate:
@@ -48,6 +48,14 @@ resumes()
 	check "$1/nothing_twice" "$(told "$1")" [ "$(said "$1" .duplicated)" = 0 ]
 	check "$1/goes_on_to_the_end" "the last was $(said "$1" .last)" [ "$(said "$1" .last)" = 1999 ]
 }
+
+# --- one link becomes silent: the map answers on the other one and is not given up
+
+link_cut A eth1
+for_seconds 4 true
+check silent_link/map_stays "it is said not to answer" not grep -q 'does not answer' "$LAB/A.log"
+link_mend A eth1
+check silent_link/comes_back "4 paths are not live in 3 s" wait_until 'connected A B 4 && connected B A 4' 3
 
 # --- the map dies and comes back
 

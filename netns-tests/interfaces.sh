@@ -90,16 +90,16 @@ check renamed_back_is_used "no path" wait_until 'uses eth1 && connected A B 4' 3
 # --- renumbered
 
 new=${old%.2}.77
-ip_in A addr add "$new/24" dev eth1
 ip_in A addr del "$old/24" dev eth1
+ip_in A addr add "$new/24" dev eth1
 ip_in A route replace default via "${GATEWAY[A/eth1]}" dev eth1 metric 300
 check renumbered_is_used "A does not use $new" wait_until "uses_address $new && connected A B 4" 3
 check renumbered_old_is_forgotten "A still uses $old" not uses_address "$old/"
 silent renumbered_old_is_silent eth1 "$old"
 check renumbered_is_registered "B hears of $old, or not of $new" \
 	wait_until "registered_at_map $new && ! registered_at_map $old" 3
-addresses A eth1
 ip_in A addr del "$new/24" dev eth1
+addresses A eth1
 wait_until "uses_address $old && connected A B 4" 3
 
 # --- down and up, carrier lost and found
@@ -159,8 +159,9 @@ ip_in A route add default dev warp0 metric 1
 check default_route_in_warp0 "no answer" run_in A ping -c 5 -i 0.1 -W 1 -q 10.44.0.2
 for_seconds 1 true
 check default_route_in_warp0/paths_stay "$(live_paths A B) paths are live" connected A B 4
-run_in A timeout 2 tcpdump -i warp0 -c 1 -n -Q out udp and net 11.0.0.0/8 >"$LAB/loop.out" 2>"$LAB/loop.err"
-check default_route_in_warp0/no_loop "$(cat "$LAB/loop.out")" [ ! -s "$LAB/loop.out" ]
+# tcpdump ends with an empty line of its own.
+run_in A timeout 1 tcpdump -i warp0 -n -Q out udp and net 11.0.0.0/8 >"$LAB/loop.out" 2>"$LAB/loop.err"
+check default_route_in_warp0/no_loop "$(head -n 1 "$LAB/loop.out")" not grep -q IP "$LAB/loop.out"
 
 # --- and the datagrams meanwhile
 

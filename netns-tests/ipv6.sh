@@ -65,9 +65,20 @@ check both/connect "$(live_paths E F) of 8 paths" wait_until 'connected E F 8 &&
 check both/families "not four of each" \
 	[ "$(status E '[.peers[].paths[] | select(.remote | startswith("["))] | length')" = 4 ]
 inside both E
+map_stays() { ! grep -q 'does not answer' "$LAB/E.log" "$LAB/F.log"; }
+check both/map_stays "it is said not to answer" map_stays
 # One family fails on the way: the other goes on.
 run_in internet nft add table ip gone
-run_in internet nft 'add chain ip gone all { type filter hook forward priority 0; policy drop; }'
+run_in internet nft 'add chain ip gone drops { type filter hook forward priority 0; policy drop; }'
 check both/without_ipv4 "pings are lost" \
 	sh -c '"$@" | grep -q " 0% packet loss"' sh nsenter --net="/run/netns/$(ns E)" ping -c 20 -i 0.05 -W 1 -q 10.44.0.2
+
+# A map with an IPv4 address only serves hosts that have both: over the interfaces that reach it.
+stop E
+stop F
+run_in internet nft delete table ip gone
+rm "$LAB/E.log" "$LAB/F.log"
+pair E F 4
+check map_of_one_family/connect "not in 5 s" wait_until 'connected E F 4 && connected F E 4' 5
+check map_of_one_family/stays "it is said not to answer" for_seconds 3 map_stays
 lab_end

@@ -34,6 +34,7 @@ case $LAB_RESULTS in /*) ;; *) LAB_RESULTS=$LAB_SOURCE/$LAB_RESULTS ;; esac
 
 LAB=           # the temporary directory of this run
 LAB_ID=        # unique to this run, part of every namespace's name
+LAB_OUTPUT=1   # where results go
 LAB_FAILED=0   # results that were not ok
 LAB_NETS=0     # links so far: each has a network of its own
 LAB_MAP=       # what `conf` writes as warp_map
@@ -113,15 +114,17 @@ lab_begin()
 	trap 'exit 143' TERM
 	trap lab_clean_up EXIT
 	mkdir -m 700 "$LAB" || exit 2
+	exec {LAB_OUTPUT}>&1
 	mkdir -p "$LAB_RESULTS"
 	: >"$LAB_RESULTS/$LAB_NAME.jsonl"
 }
 
 lab_end() { exit "$LAB_FAILED"; }
 
+# Also where nobody would see what is said.
 lab_die()
 {
-	fail laboratory "$1"
+	fail laboratory "$1" >&"$LAB_OUTPUT"
 	exit 1
 }
 
@@ -269,9 +272,10 @@ stop()
 	local pid=${LAB_PID[$1]:-}
 	[ -n "$pid" ] || return 0
 	kill "-${2:-TERM}" "$pid" 2>/dev/null
-	if ! wait_until "! running $1" 5; then kill -KILL "$pid" 2>/dev/null; fi
+	[ "${2:-TERM}" = KILL ] || wait_until "! running $1" 5 || kill -KILL "$pid" 2>/dev/null
 	unset "LAB_PID[$1]"
-	wait "$pid" 2>/dev/null
+	# In braces: bash tells of a job's death on the standard error of whatever runs then.
+	{ wait "$pid"; } 2>/dev/null
 }
 
 # await NAME SECONDS: until what was spawned as NAME has ended by itself. Returns its exit status,
@@ -632,11 +636,13 @@ start_map()
 		LAB_MAP_KEY=$(public_key "$name")
 		LAB_MAP="${ADDRESS[$name/eth0]}:13116"
 		LAB_MAP6="[${ADDRESS6[$name/eth0]}]:13116"
+		printf '%s map.example.net\n' "${ADDRESS[$name/eth0]}" "${ADDRESS6[$name/eth0]}" >"$LAB/hosts"
 	fi
 	spawn "$name" "$name" "$WARP_BUILD/warp-map" -c "$LAB/$name.yaml"
 	wait_until "listens $name udp 13116" 5 || lab_die "warp-map does not listen"
 }
 LAB_MAP6=
+LAB_MAP_NAME=map.example.net:13116
 
 # far_gate PEER [LINE...]: one entry of `far_gate:`.
 far_gate()
@@ -646,25 +652,35 @@ far_gate()
 }
 
 # conf HOST <rest-of-the-configuration: writes $LAB/HOST.yaml.
-# MAP=4|6|46|none chooses the addresses of the map; INTERFACES has more lines of that section.
+# MAP=4|6|46|none chooses the address of the map (46: a name with both); INTERFACES has more lines of that section.
+map_entry() { printf '  - address: "%s"\n    public_key: %s\n' "$1" "$LAB_MAP_KEY"; }
 conf()
 {
-	local address
 	{
 		printf 'private_key_file: %s\ncontrol_socket: %s\n' "$(private_key "$1")" "$LAB/$1.sock"
-		printf 'interfaces:\n  exclusion_patterns: ["docker.*", "veth.*", "wg.*"]\n'
+		printf 'interfaces:\n'
+		[[ ${INTERFACES:-} == *exclusion_patterns* ]] || printf '  exclusion_patterns: ["wg.*"]\n'
 		[ -z "${INTERFACES:-}" ] || printf '  %s\n' "$INTERFACES"
 		if [ -n "$LAB_MAP" ] && [ "${MAP:-4}" != none ]; then
-			address=$LAB_MAP
-			[ "${MAP:-4}" != 6 ] || address=$LAB_MAP6
-			printf 'warp_map:\n  - address: "%s"\n    public_key: %s\n' "$address" "$LAB_MAP_KEY"
+			printf 'warp_map:\n'
+			case ${MAP:-4} in
+			4) map_entry "$LAB_MAP" ;;
+			6) map_entry "$LAB_MAP6" ;;
+			46) map_entry "$LAB_MAP_NAME" ;;
+			esac
 		fi
 		cat
 	} >"$LAB/$1.yaml"
 }
 
 # launch_warpd HOST: starts it; start_warpd HOST: and waits until it answers.
-launch_warpd() { spawn "$1" "$1" "$WARP_BUILD/warpd" -c "$LAB/$1.yaml"; }
+# It sees an /etc/hosts of its own, with map.example.net.
+launch_warpd()
+{
+	touch "$LAB/hosts"
+	spawn "$1" "$1" unshare --mount sh -c 'mount --bind "$1/hosts" /etc/hosts && exec "$2" -c "$3"' \
+		sh "$LAB" "$WARP_BUILD/warpd" "$LAB/$1.yaml"
+}
 start_warpd()
 {
 	local host
@@ -680,9 +696,15 @@ start_warpd()
 status()
 {
 	warp -s "$LAB/$1.sock" status --json 2>/dev/null | jq -r "${@:3}" "${2:-.}"
+	# 2, 3: the filter is wrong; silence would pass for "it is not so".
+	case ${PIPESTATUS[1]} in
+	0) ;;
+	2 | 3) lab_die "status of $1: jq does not understand $2" ;;
+	*) return 1 ;;
+	esac
 }
-# status_is HOST FILTER: jq's result is true.
-status_is() { status "$1" "$2" -e; }
+# status_is HOST FILTER [JQ-ARGUMENTS]: jq's result is true.
+status_is() { status "$1" "$2" -e "${@:3}"; }
 
 # connected HOST PEER [PATHS]: at least that many paths are live.
 connected() { [ "$(live_paths "$1" "$2")" -ge "${3:-1}" ]; }
