@@ -35,8 +35,9 @@
 #define LINK_BATCHES 4u   /* of UDP_BATCH, read from a socket in one wake-up */
 #define SETTLE_ROUNDS 64u /* of gates with back-pressure in one wake-up */
 #define HOST_REFRESH (300 * NS_PER_S)
-#define MTU_PATIENCE (3 * NS_PER_S) /* before a gate's MTU is lowered */
-#define RETRY_DELAY (1 * NS_PER_S)  /* of a socket that could not be opened */
+#define ROUTED_INTERVAL (50 * NS_PER_MS) /* routes may change as often as they like */
+#define MTU_PATIENCE (3 * NS_PER_S)      /* before a gate's MTU is lowered */
+#define RETRY_DELAY (1 * NS_PER_S)       /* of a socket that could not be opened */
 
 /* An engine's interface and its socket. */
 struct link {
@@ -45,6 +46,7 @@ struct link {
 	u8 iface;
 	struct netmon_address address;
 	struct udp *udp;
+	u64 routed_at; /* the last time that the engine was told */
 	ev_io read, write;
 };
 

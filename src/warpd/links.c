@@ -202,10 +202,22 @@ static void on_changed(void *ctx, const struct netmon_address *a)
 	engine_iface_set_mtu(d->engine, d->now, l->iface, a->mtu);
 }
 
+/* ifindex 0: several interfaces. */
 static void on_routed(void *ctx, u32 ifindex)
 {
-	(void)ifindex;
-	hosts_hurry(ctx);
+	struct daemon *d = ctx;
+	u32 i;
+
+	for (i = 0; i < MAX_IFACES; i++) {
+		struct link *l = &d->links[i];
+
+		if (!l->used || (ifindex && l->address.ifindex != ifindex) ||
+		    d->now < l->routed_at + ROUTED_INTERVAL)
+			continue;
+		l->routed_at = d->now;
+		engine_iface_routed(d->engine, d->now, l->iface);
+	}
+	hosts_hurry(d);
 }
 
 static const struct netmon_ops netmon_ops = {
