@@ -184,6 +184,7 @@ struct sim_host {
 	u64 notices[NOTICE_KINDS];
 	u64 first_connected_at, connected_at; /* NOTICE_PEER_CONNECTED, first and last */
 	u64 sent, received;                   /* datagrams */
+	u64 trains;                           /* in which those were sent */
 	/* Called for every payload that is not of a flow. */
 	void (*deliver)(struct sim_host *h, const struct delivery *d);
 };
@@ -213,6 +214,7 @@ struct sim_flow {
 	u32 size;
 	u8 header[40]; /* an IP header for routed tunnels */
 	u32 header_size;
+	u32 burst; /* payloads at a time, before anything is drained */
 	bool stopped;
 	u64 offered, accepted; /* accepted: engine_send() said DROP_NONE */
 	u64 refused[DROP_REASONS];
@@ -290,7 +292,9 @@ void sim_terminate(struct sim_host *h);
 /* After a direct call of an engine_*() function: drains and arms the timer. */
 void sim_poke(struct sim_host *h);
 
-/* Sends one payload; what engine_send() says. */
+/* Gives the engine a payload, and drains nothing yet; what engine_send() says. */
+enum drop_reason sim_queue(struct sim_host *h, u16 tunnel, const void *data, u32 size);
+/* Sends one payload. */
 enum drop_reason sim_send(struct sim_host *h, u16 tunnel, const void *data, u32 size);
 /* A flow of count payloads (0: until stopped) that begins now. size >= SIM_FLOW_MIN. */
 struct sim_flow *sim_flow(struct sim_host *from, u16 tunnel, u64 interval, u32 size, u64 count);

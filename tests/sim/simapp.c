@@ -47,6 +47,7 @@ static struct sim_flow *flow_new(struct sim_host *from, u16 tunnel, u64 interval
 	f->interval = interval;
 	f->size = size;
 	f->count = count;
+	f->burst = 1;
 	f->next = f->sim->flows;
 	f->sim->flows = f;
 	return f;
@@ -97,20 +98,33 @@ struct sim_flow *sim_flow_ip(struct sim_host *from, u16 tunnel, u64 interval, u3
 	return f;
 }
 
-void sim_flow_tick(struct sim_flow *f)
+static bool flow_is_over(const struct sim_flow *f)
+{
+	return f->stopped || (f->count && f->offered == f->count);
+}
+
+static void send_next(struct sim_flow *f)
 {
 	static u8 payload[BUF_PAYLOAD_MAX];
-	const struct sim_event event = { .kind = SIM_FLOW, .subject = f };
 	enum drop_reason reason;
 
-	if (f->stopped || (f->count && f->offered == f->count))
-		return;
 	write_payload(f, f->offered, payload);
 	f->offered++;
-	reason = sim_send(f->from, f->tunnel, payload, f->size);
+	reason = sim_queue(f->from, f->tunnel, payload, f->size);
 	f->refused[reason]++;
 	if (reason == DROP_NONE)
 		f->accepted++;
+}
+
+void sim_flow_tick(struct sim_flow *f)
+{
+	const struct sim_event event = { .kind = SIM_FLOW, .subject = f };
+
+	if (flow_is_over(f))
+		return;
+	for (u32 n = 0; n < f->burst && !flow_is_over(f); n++)
+		send_next(f);
+	sim_poke(f->from);
 	sim_push(f->sim, f->sim->now + f->interval, &event);
 }
 

@@ -96,6 +96,7 @@ static int kernel_send(struct sim_iface *i, struct buf *b, const struct endpoint
 		sim_fail(i->host->sim, "%s sends an empty datagram", i->host->name);
 	if (segment + header > i->mtu)
 		return EMSGSIZE;
+	i->host->trains++;
 	for (u32 at = 0; at < b->length; at += segment) {
 		const u32 size = b->length - at < segment ? b->length - at : segment;
 
@@ -306,9 +307,8 @@ void sim_hit(struct sim_iface *i, const struct endpoint *source, const void *dat
 	sim_host_receive(i, source, data, size);
 }
 
-enum drop_reason sim_send(struct sim_host *h, u16 tunnel, const void *data, u32 size)
+enum drop_reason sim_queue(struct sim_host *h, u16 tunnel, const void *data, u32 size)
 {
-	enum drop_reason reason;
 	struct buf *b;
 
 	if (!h->running)
@@ -318,7 +318,13 @@ enum drop_reason sim_send(struct sim_host *h, u16 tunnel, const void *data, u32 
 		return DROP_NO_BUFFER;
 	memcpy(buf_data(b), data, size);
 	b->length = size;
-	reason = engine_send(h->engine, h->sim->now, tunnel, b);
+	return engine_send(h->engine, h->sim->now, tunnel, b);
+}
+
+enum drop_reason sim_send(struct sim_host *h, u16 tunnel, const void *data, u32 size)
+{
+	const enum drop_reason reason = sim_queue(h, tunnel, data, size);
+
 	sim_poke(h);
 	return reason;
 }
