@@ -18,6 +18,7 @@
 #define HURRY_GAP (500 * NS_PER_MS)
 #define KICK_GAP (50 * NS_PER_MS) /* kicks closer than this are one */
 #define RESPONDER_PATIENCE (15 * NS_PER_S)
+#define CROSSING_TIME (1 * NS_PER_S) /* initiations that cross begin sessions so close together */
 
 void assoc_init(struct assoc *a, const u8 remote_key[static KEY_SIZE],
 		const u8 preshared_key[static KEY_SIZE], void *owner)
@@ -63,11 +64,17 @@ void assoc_clear(struct hub *hub, struct assoc *a)
 
 /* --- which session -------------------------------------------------------------------------- */
 
-void assoc_make_current(struct hub *hub, struct assoc *a, struct session *session, u64 now)
+/* session opens what comes, but current stays. */
+static void add_previous(struct hub *hub, struct assoc *a, struct session *session)
 {
 	hub_session_destroy(hub, a->older);
 	a->older = a->previous;
-	a->previous = a->current;
+	a->previous = session;
+}
+
+void assoc_make_current(struct hub *hub, struct assoc *a, struct session *session, u64 now)
+{
+	add_previous(hub, a, a->current);
 	a->current = session;
 	a->current_since = now;
 	assoc_cancel_initiation(hub, a);
@@ -81,12 +88,36 @@ void assoc_add_pending(struct hub *hub, struct assoc *a, struct session *session
 	a->pending[0] = session;
 }
 
+bool assoc_answered(const struct assoc *a, u32 remote_index, u64 now)
+{
+	for (u32 i = 0; i < HUB_PENDING; i++) {
+		const struct session *s = a->pending[i];
+
+		if (s && s->remote_index == remote_index && now - s->created < COPIES_TIME)
+			return true;
+	}
+	return false;
+}
+
+/* Both ends have asked at once. Of the two sessions both take the one that the greater key began: then
+ * one end has begun it and renews it first, and the next time they do not cross. */
+static bool crossing_is_ours(const struct hub *hub, const struct assoc *a, const struct session *s)
+{
+	return a->current && a->current->initiator && !s->initiator &&
+	       s->created + CROSSING_TIME > a->current->created &&
+	       a->current->created + CROSSING_TIME > s->created &&
+	       memcmp(hub->options.identity.public_key, a->remote_key, KEY_SIZE) > 0;
+}
+
 bool assoc_confirm(struct hub *hub, struct assoc *a, struct session *session, u64 now)
 {
 	for (u32 i = 0; i < HUB_PENDING; i++) {
 		if (a->pending[i] == session) {
 			a->pending[i] = NULL;
-			assoc_make_current(hub, a, session, now);
+			if (crossing_is_ours(hub, a, session))
+				add_previous(hub, a, session);
+			else
+				assoc_make_current(hub, a, session, now);
 			return true;
 		}
 	}

@@ -273,20 +273,6 @@ static int make_session(struct hub *hub, const struct handshake *hs, struct asso
 	return 0;
 }
 
-/* Was this initiation answered a moment ago, although the answer itself has been forgotten? To answer
- * again would push out a session that the other end may have chosen by now. */
-static bool was_answered(const struct assoc *assoc, const u8 *initiation, u64 now)
-{
-	for (u32 i = 0; i < HUB_PENDING; i++) {
-		const struct session *s = assoc->pending[i];
-
-		if (s && s->remote_index == get_u32(initiation + 4) &&
-		    now - s->created < COPIES_TIME)
-			return true;
-	}
-	return false;
-}
-
 /* Answers an authentic initiation: a pending session here, the response in ret. */
 static int respond(struct hub *hub, u64 now, struct handshake *hs, struct assoc *assoc, u8 ciphers,
 		   const u8 *initiation, struct hub_result *ret)
@@ -335,7 +321,7 @@ static void receive_initiation(struct hub *hub, u64 now, const struct endpoint *
 		result_drop(ret, DROP_BAD_AUTH);
 	} else if (!(assoc = hub->options.lookup(hub->options.ctx, hs.remote_static))) {
 		result_drop(ret, DROP_UNKNOWN_PEER);
-	} else if (was_answered(assoc, data, now)) {
+	} else if (assoc_answered(assoc, get_u32(data + 4), now)) {
 		result_drop(ret, DROP_RATE_LIMITED);
 	} else if (respond(hub, now, &hs, assoc, hello.ciphers, data, ret) < 0) {
 		result_drop(ret, DROP_NO_BUFFER);

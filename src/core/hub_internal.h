@@ -69,7 +69,10 @@ void assoc_cancel_initiation(struct hub *hub, struct assoc *a);
 void assoc_make_current(struct hub *hub, struct assoc *a, struct session *session, u64 now);
 /* Keeps a session that we answered with until it is confirmed; the oldest unconfirmed one goes. */
 void assoc_add_pending(struct hub *hub, struct assoc *a, struct session *session);
-/* If session is pending, makes it current. */
+/* Was the initiation of this index answered a moment ago, although the answer itself has been
+ * forgotten? To answer again would push out a session that the other end may have chosen by now. */
+bool assoc_answered(const struct assoc *a, u32 remote_index, u64 now);
+/* If session is pending, makes it current (of two that crossed, the one that both ends choose). */
 bool assoc_confirm(struct hub *hub, struct assoc *a, struct session *session, u64 now);
 /* Seals the initiation with mac1 and the newest cookie. */
 void assoc_stamp_initiation(struct assoc *a, u64 now);
