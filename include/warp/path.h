@@ -86,6 +86,7 @@ struct path {
 	u64 sent_epoch;                        /* sent.packets when the other end began counting */
 	struct path_counts first;              /* arrived here first and authentic */
 	struct path_counts duplicate;          /* copies of what had arrived already */
+	u64 session_base;                      /* arrivals before the present session */
 	struct path_ledger out, in;            /* losses in either direction */
 	double rate_out, rate_in;              /* bytes a second, smoothed */
 	u64 rate_at, rate_sent, rate_received; /* where the last rate sample began */
@@ -110,6 +111,9 @@ void path_mtu_probe(struct path *p, u64 now, struct frame_probe *ret);
 /* The answer to a probe of the other end that has just been counted as arrived. */
 void path_reply(const struct path *p, const struct frame_probe *probe, const struct endpoint *seen,
 		struct frame_probe_reply *ret);
+/* There are new keys: the other end may have begun a new life, with another clock. crossed: they
+ * are the second ones of a moment, since both ends have asked. */
+void path_session_begins(struct path *p, bool crossed);
 /* A probe of the other end arrived: what it says of the losses on the way here. */
 void path_take_probe(struct path *p, const struct frame_probe *probe);
 /* An answer arrived. Returns true when the state has changed. Answers to nothing are ignored. */

@@ -182,15 +182,31 @@ void path_reply(const struct path *p, const struct frame_probe *probe, const str
 	};
 }
 
+/* The sender counts anew, in the present session, and has sent so many by now: what had arrived
+ * before it began. */
+static u64 arrivals_before(const struct path *p, u64 arrived, u64 sent)
+{
+	return arrived - p->session_base <= sent ? p->session_base : arrived - sent;
+}
+
+void path_session_begins(struct path *p, bool crossed)
+{
+	if (!crossed)
+		p->session_base = p->first.packets + p->duplicate.packets;
+	p->in.stamp = 0;
+}
+
 void path_take_probe(struct path *p, const struct frame_probe *probe)
 {
 	u64 arrived = p->first.packets + p->duplicate.packets;
 	struct path_ledger *l = &p->in;
 
-	if (l->begun && probe->packets < l->sent && probe->stamp > l->stamp) {
-		/* The sender counts anew: what arrived up to its first count is not lost. */
+	/* A count that goes back, yet covers all that came, has only been corrected: for what never
+	 * left, or because it was us who counted anew. */
+	if (l->begun && probe->packets < l->sent && probe->stamp > l->stamp &&
+	    probe->packets < arrived - l->received_base) {
 		l->lost_before = ledger_lost(l);
-		l->received_base = arrived - probe->packets;
+		l->received_base = arrivals_before(p, arrived, probe->packets);
 		l->begun = false;
 	}
 	ledger_take(l, probe->stamp, probe->packets, arrived - l->received_base);
@@ -240,8 +256,10 @@ static void take_report(struct path *p, const struct path_probe *probe, u64 arri
 	struct path_ledger *l = &p->out;
 
 	if (l->begun && probe->stamp > l->stamp && arrived < l->received) {
-		/* The receiver counts anew: so do we, from this probe on. */
-		l->lost_before = ledger_lost(l);
+		/* The receiver counts anew: so do we, from this probe on. What neither its former
+		 * life nor this one has had is lost. */
+		if (probe->packets > l->received + arrived)
+			l->lost_before += probe->packets - l->received - arrived;
 		l->begun = false;
 		p->sent_epoch += probe->packets - arrived;
 		ledger_take(l, probe->stamp, arrived, arrived);

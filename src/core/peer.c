@@ -14,6 +14,7 @@
 #define FORGET_DEAD (60 * NS_PER_S)
 #define MTU_TIMEOUT_MIN (200 * NS_PER_MS)
 #define BUSY_REFRESH (100 * NS_PER_MS)
+#define CROSSING_TIME (10 * NS_PER_S)
 
 struct peer *peer_get(const struct engine *e, u16 peer)
 {
@@ -173,7 +174,12 @@ static void path_changed(struct engine *e, struct peer *p, u64 now, u32 path)
 /* Keys were agreed: by our initiation, or the other end's that has now been confirmed. */
 static void session_begins(struct engine *e, struct peer *p, u64 now)
 {
+	const struct session *before = p->assoc.previous;
+	bool crossed = before && p->assoc.current->created < before->created + CROSSING_TIME;
+
 	p->closed = false;
+	for (u64 mask = p->used_mask; mask; mask &= mask - 1)
+		path_session_begins(&p->paths[__builtin_ctzll(mask)], crossed);
 	probe_all(e, p, now);
 	pathset_update(e, p, now);
 }
@@ -211,7 +217,8 @@ static void take_probe(struct engine *e, struct peer *p, const struct arrival *i
 {
 	if (path < 0)
 		return;
-	path_take_probe(&p->paths[path], probe);
+	if (in->current)
+		path_take_probe(&p->paths[path], probe);
 	send_probe(e, p, in->now, (u8)path, probe, &in->source);
 }
 
@@ -270,13 +277,13 @@ void peer_receive(struct engine *e, struct peer *p, const struct arrival *in,
 
 	if (n < 0)
 		n = pathset_add(e, p, in->now, in->iface, &in->source, PATH_FROM_ARRIVAL);
+	if (r->confirmed)
+		session_begins(e, p, in->now);
 	if (n >= 0) {
 		p->paths[n].first.packets++;
 		p->paths[n].first.bytes += in->size;
 		p->paths[n].last_heard = in->now;
 	}
-	if (r->confirmed)
-		session_begins(e, p, in->now);
 	while ((more = frame_next(&at, &left, &f)) > 0)
 		peer_frame(e, p, in, n, &f);
 	if (more < 0)
