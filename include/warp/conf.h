@@ -84,8 +84,14 @@ struct conf_tunnel {
 	u32 copies;        /* 0: all */
 };
 
+enum conf_crypto { CRYPTO_AUTO, CRYPTO_LIBSODIUM, CRYPTO_IPSEC_MB };
+
 struct conf {
 	struct identity identity;
+	enum cipher cipher;      /* CIPHER_NONE: the best that both ends have */
+	enum conf_crypto crypto; /* whose implementation of it */
+	bool offload;            /* large packets and trains between the kernel and warpd */
+	u64 spin;                /* ns to look again before sleeping while data flows, 0: never */
 	char control_socket[108];
 	struct conf_interfaces interfaces;
 	struct conf_map *maps;

@@ -38,9 +38,10 @@ struct gate {
 	const struct gate_ops *ops;
 	struct engine *engine;
 	struct pool *pool;
-	u32 reserve; /* buffers of the pool that a gate leaves to others */
-	u16 tunnel;  /* whose gate it is; may be set anew when the tunnel is added anew */
-	int fd;      /* to poll for reading */
+	u32 reserve;  /* buffers of the pool that a gate leaves to others */
+	bool offload; /* large packets and trains between the kernel and the gate, where it can */
+	u16 tunnel;   /* whose gate it is; may be set anew when the tunnel is added anew */
+	int fd;       /* to poll for reading */
 	/* Its socket or interface was taken away, as the gate has logged: stop polling, close it,
 	 * open it again. */
 	bool broken;
@@ -50,6 +51,7 @@ struct gate_options {
 	struct engine *engine;
 	struct pool *pool;
 	u32 reserve; /* what applications send must not keep the network's datagrams out */
+	bool offload;
 	u16 tunnel;
 };
 

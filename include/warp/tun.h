@@ -10,6 +10,7 @@
 #include "warp/buf.h"
 #include "warp/engine.h"
 
+#include <linux/virtio_net.h>
 #include <sys/uio.h>
 
 struct tun;
@@ -25,6 +26,14 @@ bool tun_name_valid(const char *name);
 int tun_open(struct tun **ret, const char *name, struct pool *pool);
 void tun_close(struct tun *t);
 
+/* What the kernel may leave to us and we may leave to it: checksums, segmentation of TCP and of UDP.
+ * Nothing until tun_offload() was called; it takes as much as the kernel has, or, with wanted false,
+ * nothing, and says so in one log line. */
+#define TUN_CHECKSUM 1u
+#define TUN_TCP 2u
+#define TUN_UDP 4u
+u32 tun_offload(struct tun *t, bool wanted);
+
 int tun_fd(const struct tun *t); /* non-blocking */
 const char *tun_name(const struct tun *t);
 u32 tun_index(const struct tun *t);
@@ -34,8 +43,18 @@ u32 tun_index(const struct tun *t);
  * -EBADFD (the interface was deleted). */
 int tun_read(struct tun *t, struct buf **ret, size_t max);
 
+/* What the kernel says of a packet that tun_read() gave, as long as its offset is unchanged. */
+static inline const struct virtio_net_hdr *tun_header(const struct buf *b)
+{
+	return (const struct virtio_net_hdr *)(const void *)(b->bytes + b->offset -
+							     sizeof(struct virtio_net_hdr));
+}
+
 /* Gives count packets to the kernel. Returns how many it took; those that it refuses (no IP
  * packet, interface down) are dropped, and *ret_error is the errno of the last one, else 0. */
 size_t tun_write(struct tun *t, const struct iovec *packets, size_t count, int *ret_error);
+
+/* One packet, in parts, the first of which is its struct virtio_net_hdr. 0, or an errno. */
+int tun_write_parts(struct tun *t, const struct iovec *parts, u32 count);
 
 #endif

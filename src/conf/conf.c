@@ -288,12 +288,54 @@ static int finish_conf(struct reader *r, const struct mapping *m)
 	return error;
 }
 
+static int parse_cipher(struct reader *r, const struct schema_key *key, const struct value *v,
+			void *ret)
+{
+	static const char *const words[] = {
+		[CIPHER_NONE] = "auto",
+		[CIPHER_CHACHA20_POLY1305] = "chacha20-poly1305",
+		[CIPHER_AES_256_GCM] = "aes-256-gcm",
+		NULL,
+	};
+	size_t index;
+	int error = parse_choice(r, key, v, words, &index);
+
+	if (!error)
+		*(enum cipher *)ret = (enum cipher)index;
+	return error;
+}
+
+static int parse_crypto(struct reader *r, const struct schema_key *key, const struct value *v,
+			void *ret)
+{
+	static const char *const words[] = {
+		[CRYPTO_AUTO] = "auto",
+		[CRYPTO_LIBSODIUM] = "libsodium",
+		[CRYPTO_IPSEC_MB] = "ipsec-mb",
+		NULL,
+	};
+	size_t index;
+	int error = parse_choice(r, key, v, words, &index);
+
+	if (!error)
+		*(enum conf_crypto *)ret = (enum conf_crypto)index;
+	return error;
+}
+
 #define AT(member) offsetof(struct conf, member)
 static const struct schema_key top_keys[] = {
 	{ .name = "private_key", .offset = AT(identity.private_key), .parse = parse_secret },
 	{ .name = "private_key_file",
 	  .offset = AT(identity.private_key),
 	  .parse = parse_secret_file },
+	{ .name = "cipher", .offset = AT(cipher), .parse = parse_cipher, .fallback = "auto" },
+	{ .name = "crypto", .offset = AT(crypto), .parse = parse_crypto, .fallback = "auto" },
+	{ .name = "offload", .offset = AT(offload), .parse = parse_bool, .fallback = "true" },
+	{ .name = "spin",
+	  .offset = AT(spin),
+	  .parse = parse_duration,
+	  .max = NS_PER_MS,
+	  .fallback = "0" },
 	{ .name = "control_socket",
 	  .offset = AT(control_socket),
 	  .parse = parse_socket_path,

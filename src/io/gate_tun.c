@@ -2,21 +2,26 @@
 /*
  * gate_tun.c - the TUN interface as the end of a tunnel of IP packets.
  *
- * Packets are read in batches and deliveries written in batches. With `mtu: auto` the interface's
+ * Packets are read in batches; those that the kernel left larger than the link are cut into payloads.
+ * Deliveries of one flow that follow one another are joined before they are written. With `mtu: auto` the interface's
  * MTU follows what the tunnel carries in one datagram, so that packets are not cut on the way.
  */
 #include "warp/gate.h"
 
 #include <errno.h>
+#include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "warp/log.h"
 #include "warp/netconf.h"
+#include "warp/offload.h"
 #include "warp/tun.h"
 
 #define BATCH 64u
+#define READ_AT_ONCE 8u
+#define BATCH_BYTES (1u << 20) /* read at one go; large packets are many payloads each */
 
 struct gate_tun {
 	struct gate gate;
@@ -24,10 +29,9 @@ struct gate_tun {
 	struct netconf *netconf;
 	bool mtu_auto;
 	u32 mtu; /* as set */
-	struct buf *in[BATCH];
-	struct iovec out[BATCH];
-	struct buf *out_buf[BATCH];
-	u32 out_count;
+	u32 offloads;
+	struct joined joined[JOIN_FLOWS]; /* on the way to the kernel */
+	u32 oldest;                       /* of them, when all are taken */
 };
 
 static struct gate_tun *gate_tun(struct gate *g)
@@ -39,6 +43,8 @@ static void drop(struct gate_tun *t, enum drop_reason reason)
 {
 	engine_gate_dropped(t->gate.engine, t->gate.tunnel, reason);
 }
+
+/* --- from the kernel -------------------------------------------------------------------------- */
 
 /* There is no buffer: what waits is dropped, as later it would only be older. */
 static void discard(struct gate_tun *t)
@@ -60,42 +66,111 @@ static void read_failed(struct gate_tun *t, int error)
 	t->gate.broken = true;
 }
 
+/* One packet as the kernel gave it; it may be larger than the link. */
+static void take_packet(struct gate_tun *t, u64 now, struct buf *b)
+{
+	struct cut cut;
+	int r = cut_begin(&cut, tun_header(b), buf_data(b), b->length);
+
+	if (r == 0) {
+		engine_send(t->gate.engine, now, t->gate.tunnel, b);
+		return;
+	}
+	if (r > 0)
+		engine_send_pieces(t->gate.engine, now, t->gate.tunnel, &cut.pieces);
+	else
+		drop(t, DROP_MALFORMED);
+	buf_put(b);
+}
+
 static void gate_tun_readable(struct gate *g, u64 now)
 {
 	struct gate_tun *t = gate_tun(g);
-	int i, count = -ENOBUFS;
+	struct buf *in[READ_AT_ONCE];
+	u32 bytes = 0, packets = 0;
 
-	if (pool_available(g->pool) >= g->reserve + BATCH)
-		count = tun_read(t->tun, t->in, BATCH);
-	if (count < 0)
-		read_failed(t, count);
-	for (i = 0; i < count; i++)
-		engine_send(g->engine, now, g->tunnel, t->in[i]);
+	while (packets < BATCH && bytes < BATCH_BYTES) {
+		int i, count = -ENOBUFS;
+
+		if (pool_available(g->pool) >= g->reserve + BATCH)
+			count = tun_read(t->tun, in, READ_AT_ONCE);
+		if (count < 0)
+			read_failed(t, count);
+		for (i = 0; i < count; i++) {
+			bytes += in[i]->length;
+			take_packet(t, now, in[i]);
+		}
+		if (count < (int)READ_AT_ONCE)
+			return;
+		packets += (u32)count;
+	}
+}
+
+/* --- to the kernel ---------------------------------------------------------------------------- */
+
+static void write_joined(struct gate_tun *t, struct joined *j)
+{
+	u32 packets = j->count;
+	int error;
+
+	if (!packets)
+		return;
+	error = tun_write_parts(t->tun, j->iov, join_finish(j));
+	for (; error && packets; packets--)
+		drop(t, error == EAGAIN ? DROP_GATE_FULL : DROP_SEND_ERROR);
+	join_clear(j);
 }
 
 static void gate_tun_flush(struct gate *g)
 {
 	struct gate_tun *t = gate_tun(g);
-	size_t i, taken = t->out_count;
-	int error = 0;
+	u32 i;
 
-	if (t->out_count)
-		taken = tun_write(t->tun, t->out, t->out_count, &error);
-	for (i = taken; i < t->out_count; i++)
-		drop(t, error == EAGAIN ? DROP_GATE_FULL : DROP_SEND_ERROR);
-	for (i = 0; i < t->out_count; i++)
-		buf_put(t->out_buf[i]);
-	t->out_count = 0;
+	for (i = 0; i < JOIN_FLOWS; i++)
+		write_joined(t, &t->joined[i]);
+}
+
+static bool may_join(const struct gate_tun *t, const struct delivery *d)
+{
+	u8 protocol = d->size < 20 ? 0 : d->data[0] >> 4 == 4 ? d->data[9] : d->data[6];
+
+	return (protocol == IPPROTO_TCP && (t->offloads & TUN_TCP)) ||
+	       (protocol == IPPROTO_UDP && (t->offloads & TUN_UDP));
+}
+
+/* The place of the packet's flow, else a free one. */
+static struct joined *place_for(struct gate_tun *t, const struct delivery *d)
+{
+	struct joined *free = NULL;
+	u32 i;
+
+	for (i = 0; i < JOIN_FLOWS; i++) {
+		if (join_same_flow(&t->joined[i], d->data, d->size))
+			return &t->joined[i];
+		if (!t->joined[i].count)
+			free = &t->joined[i];
+	}
+	if (!free) {
+		free = &t->joined[t->oldest++ % JOIN_FLOWS];
+		write_joined(t, free);
+	}
+	return free;
 }
 
 static void gate_tun_deliver(struct gate *g, const struct delivery *d)
 {
 	struct gate_tun *t = gate_tun(g);
+	struct joined *j = place_for(t, d);
+	bool join = may_join(t, d);
 
-	t->out[t->out_count] = (struct iovec){ .iov_base = d->data, .iov_len = d->size };
-	t->out_buf[t->out_count] = d->buf;
-	if (++t->out_count == BATCH)
-		gate_tun_flush(g);
+	if (!join)
+		write_joined(t, j);
+	if (!join_add(j, d->data, d->size, d->buf)) {
+		write_joined(t, j);
+		join_add(j, d->data, d->size, d->buf);
+	}
+	if (!join)
+		write_joined(t, j);
 }
 
 static bool gate_tun_set_mtu(struct gate *g, u32 mtu, bool may_lower)
@@ -118,8 +193,8 @@ static void gate_tun_close(struct gate *g)
 	struct gate_tun *t = gate_tun(g);
 	u32 i;
 
-	for (i = 0; i < t->out_count; i++)
-		buf_put(t->out_buf[i]);
+	for (i = 0; i < JOIN_FLOWS; i++)
+		join_clear(&t->joined[i]);
 	if (t->tun)
 		tun_close(t->tun);
 	if (t->netconf)
@@ -150,6 +225,7 @@ static int set_up(struct gate_tun *t, const struct conf_gate *conf)
 	if (error)
 		return error;
 	t->gate.fd = tun_fd(t->tun);
+	t->offloads = tun_offload(t->tun, t->gate.offload);
 	t->mtu = conf->mtu ? conf->mtu : engine_tunnel_mtu(t->gate.engine, t->gate.tunnel);
 	t->mtu_auto = conf->mtu == 0;
 	wanted.ifindex = tun_index(t->tun);
@@ -169,6 +245,7 @@ int gate_open_tun(struct gate **ret, const struct gate_options *options,
 					 .pool = options->pool,
 					 .tunnel = options->tunnel,
 					 .reserve = options->reserve,
+					 .offload = options->offload,
 					 .fd = -1 };
 		error = set_up(t, conf);
 	}

@@ -2,9 +2,9 @@
 /*
  * tun.c - a TUN interface: opening it, and one packet a system call.
  *
- * IFF_NO_PI: a packet begins with its IP header. What is to come, IFF_VNET_HDR with its trains of
- * segments, changes read_packet() and write_packet() and nothing above them: a packet has
- * BUF_HEADROOM bytes before it, enough for a struct virtio_net_hdr.
+ * IFF_NO_PI and IFF_VNET_HDR: before the IP header of each packet stands a struct virtio_net_hdr,
+ * which is read into the headroom of its buffer. With offloads a packet may be of 64 KiB; what that
+ * means is offload.h's.
  */
 #include "warp/tun.h"
 
@@ -97,7 +97,7 @@ static int attach_failed(const char *name, int error)
 
 static int attach(struct tun *t, const char *name)
 {
-	struct ifreq request = { .ifr_flags = IFF_TUN | IFF_NO_PI };
+	struct ifreq request = { .ifr_flags = IFF_TUN | IFF_NO_PI | IFF_VNET_HDR };
 
 	t->fd = open(DEVICE, O_RDWR | O_NONBLOCK | O_CLOEXEC);
 	if (t->fd < 0)
@@ -107,6 +107,8 @@ static int attach(struct tun *t, const char *name)
 		return attach_failed(name, errno);
 	memcpy(t->name, request.ifr_name, sizeof(t->name));
 	t->index = if_nametoindex(t->name);
+	if (ioctl(t->fd, TUNSETVNETHDRSZ, &(int){ sizeof(struct virtio_net_hdr) }))
+		return attach_failed(name, errno);
 	return t->index ? 0 : attach_failed(name, errno);
 }
 
@@ -143,6 +145,32 @@ void tun_close(struct tun *t)
 	free(t);
 }
 
+#ifndef TUN_F_USO4 /* Linux 6.2 */
+#define TUN_F_USO4 0x20
+#define TUN_F_USO6 0x40
+#endif
+
+u32 tun_offload(struct tun *t, bool wanted)
+{
+	static const struct {
+		unsigned flags;
+		u32 ret;
+		const char *text;
+	} levels[] = {
+		{ TUN_F_CSUM | TUN_F_TSO4 | TUN_F_TSO6 | TUN_F_USO4 | TUN_F_USO6,
+		  TUN_CHECKSUM | TUN_TCP | TUN_UDP, "checksums, TCP and UDP segmentation" },
+		{ TUN_F_CSUM | TUN_F_TSO4 | TUN_F_TSO6, TUN_CHECKSUM | TUN_TCP,
+		  "checksums and TCP segmentation" },
+		{ 0, 0, "none" },
+	};
+	size_t i = wanted ? 0 : ARRAY_SIZE(levels) - 1;
+
+	while (i + 1 < ARRAY_SIZE(levels) && ioctl(t->fd, TUNSETOFFLOAD, levels[i].flags))
+		i++;
+	log_info("%s: offloads: %s", t->name, levels[i].text);
+	return levels[i].ret;
+}
+
 int tun_fd(const struct tun *t)
 {
 	return t->fd;
@@ -163,15 +191,16 @@ u32 tun_index(const struct tun *t)
 /* 1: *ret is a packet; 0: none waits; -errno. */
 static int read_packet(struct tun *t, struct buf **ret)
 {
+	const u32 header = sizeof(struct virtio_net_hdr);
 	struct buf *b = buf_get(t->pool);
 	ssize_t n;
 	int error;
 
 	if (!b)
 		return -ENOBUFS;
-	n = read(t->fd, buf_data(b), BUF_PAYLOAD_MAX);
-	if (n > 0) {
-		b->length = (u32)n;
+	n = read(t->fd, buf_data(b) - header, header + BUF_PAYLOAD_MAX);
+	if (n > (ssize_t)header) {
+		b->length = (u32)n - header;
 		*ret = b;
 		return 1;
 	}
@@ -194,9 +223,17 @@ int tun_read(struct tun *t, struct buf **ret, size_t max)
 	return count ? count : r < 0 ? r : 0;
 }
 
+int tun_write_parts(struct tun *t, const struct iovec *parts, u32 count)
+{
+	return writev(t->fd, parts, (int)count) < 0 ? errno : 0;
+}
+
 static int write_packet(struct tun *t, const struct iovec *packet)
 {
-	return write(t->fd, packet->iov_base, packet->iov_len) < 0 ? errno : 0;
+	struct virtio_net_hdr header = { .flags = 0 };
+	const struct iovec parts[] = { { &header, sizeof(header) }, *packet };
+
+	return tun_write_parts(t, parts, 2);
 }
 
 size_t tun_write(struct tun *t, const struct iovec *packets, size_t count, int *ret_error)

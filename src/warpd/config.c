@@ -230,6 +230,7 @@ static void configure_links(struct daemon *d, const struct conf_interfaces *befo
 
 	engine_set_intervals(d->engine, now->scan_interval, now->keepalive_interval,
 			     now->max_consecutive_failures);
+	d->next_scan = time_min(d->next_scan, d->now + now->scan_interval);
 	if (!d->netmon)
 		return;
 	links_configure(d);
@@ -278,6 +279,10 @@ static int check_restart(const struct daemon *d, const struct conf *conf,
 		what = "the private key";
 	else if (strcmp(d->conf->control_socket, conf->control_socket) != 0)
 		what = "control_socket";
+	else if (d->conf->cipher != conf->cipher || d->conf->crypto != conf->crypto)
+		what = "cipher or crypto";
+	else if (d->conf->offload != conf->offload)
+		what = "offload";
 	if (!what)
 		return 0;
 	snprintf(ret_error->text, sizeof(ret_error->text),

@@ -15,6 +15,7 @@
 #include <sys/timerfd.h>
 #include <unistd.h>
 
+#include "warp/aead_fast.h"
 #include "warp/log.h"
 #include "warp/memory.h"
 #include "warp/sandbox.h"
@@ -189,13 +190,38 @@ static char *answer(void *ctx, const char *question)
 	return NULL;
 }
 
+/* Whose implementation of the ciphers; NULL: the one that was asked for is not there. */
+static const struct aead_ops *choose_aead(const struct conf *conf)
+{
+	const struct aead_ops *fast = NULL;
+
+	if (conf->crypto != CRYPTO_LIBSODIUM)
+		fast = aead_ipsec_mb();
+	if (conf->crypto == CRYPTO_IPSEC_MB && !fast)
+		log_errorx(
+			"crypto: ipsec-mb is not in this build, or this CPU lacks what it needs; "
+			"take 'auto'");
+	return fast || conf->crypto == CRYPTO_IPSEC_MB ? fast : aead_libsodium();
+}
+
+/* ChaCha20-Poly1305 is offered in any case: each pair of nodes has a cipher in common. */
+static u8 choose_ciphers(const struct conf *conf, const struct aead_ops *aead)
+{
+	u8 chacha = CIPHER_BIT(CIPHER_CHACHA20_POLY1305), aes = CIPHER_BIT(CIPHER_AES_256_GCM);
+
+	if (conf->cipher == CIPHER_AES_256_GCM && !(aead->ciphers & aes))
+		log_warnx("cipher: this CPU has no AES; chacha20-poly1305 is used");
+	return conf->cipher == CIPHER_CHACHA20_POLY1305 ? chacha : aead->ciphers;
+}
+
 static int create_engine(struct daemon *d, const struct conf *conf)
 {
 	struct engine_options options = {
 		.identity = conf->identity,
 		.allocator = system_allocator,
 		.random = system_random,
-		.ciphers = crypto_ciphers(),
+		.aead = d->aead,
+		.ciphers = choose_ciphers(conf, d->aead),
 		.scan_interval = conf->interfaces.scan_interval,
 		.keepalive_interval = conf->interfaces.keepalive_interval,
 		.max_consecutive_failures = conf->interfaces.max_consecutive_failures,
@@ -306,7 +332,8 @@ int daemon_start(struct daemon *d, struct conf *conf, const char *conf_path)
 			      .now = clock_now(),
 			      .conf_path = conf_path };
 	d->started = d->now;
-	if (check_privileges(conf) < 0 || open_core(d, conf) < 0) {
+	d->aead = choose_aead(conf);
+	if (!d->aead || check_privileges(conf) < 0 || open_core(d, conf) < 0) {
 		conf_free(conf);
 		return 2;
 	}

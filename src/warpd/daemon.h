@@ -88,6 +88,7 @@ struct daemon {
 	u64 started;
 	const char *conf_path;
 	struct conf *conf;
+	const struct aead_ops *aead;
 	struct engine *engine;
 	struct pool *pool;
 	struct udp_batch *batch;

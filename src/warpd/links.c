@@ -104,7 +104,7 @@ static int open_link(struct daemon *d, const struct netmon_address *a)
 	struct udp_options options = { .local = { .address = a->address,
 						  .port = conf->listen_port },
 				       .ifindex = a->ifindex,
-				       .trains = true };
+				       .trains = d->conf->offload };
 	struct udp *udp;
 	int error;
 

@@ -325,6 +325,7 @@ char *status_json(const struct daemon *d)
 
 	json_object_set_new(ret, "version", json_string(WARP_VERSION));
 	json_object_set_new(ret, "public_key", key(d->conf->identity.public_key));
+	json_object_set_new(ret, "crypto", json_string(d->aead->name));
 	json_object_set_new(ret, "uptime", age(d, d->started));
 	json_object_set_new(ret, "interfaces", interfaces(d));
 	json_object_set_new(ret, "maps", maps(d));

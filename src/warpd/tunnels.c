@@ -38,9 +38,11 @@ static void on_readable(struct ev_loop *loop, ev_io *w, int events)
 static int open_gate(struct daemon *d, struct tunnel_slot *slot, const struct conf_gate *conf,
 		     struct conf_error *ret_error)
 {
-	struct gate_options options = {
-		.engine = d->engine, .pool = d->pool, .reserve = POOL_RESERVE, .tunnel = slot->index
-	};
+	struct gate_options options = { .engine = d->engine,
+					.pool = d->pool,
+					.reserve = POOL_RESERVE,
+					.offload = d->conf->offload,
+					.tunnel = slot->index };
 	int error = gate_open(&slot->gate, &options, conf, ret_error);
 
 	if (error)
