@@ -76,20 +76,24 @@ static void a_silent_path_is_noticed_without_traffic_too(void **state)
 	world_end(&w);
 }
 
-static void a_lossy_path_is_not_given_up_nor_its_session_renewed(void **state)
+static void a_lossy_path_is_not_taken_for_a_restarted_peer(void **state)
 {
-	struct peer_view before, after;
+	struct peer_view v;
 	struct world w;
+	u64 since = 0, sessions = 0;
 
 	(void)state;
 	pair_with_live_paths(&w, __func__, 1, 1);
 	w.a->iface[0].out.loss = w.a->iface[0].in.loss = 0.1;
 	sim_flow(w.a, 0, MS(5), 200, 0);
 	sim_flow(w.b, 0, MS(5), 200, 0);
-	sim_check(w.sim, engine_view_peer(w.a->engine, 0, &before));
-	sim_run(w.sim, SECONDS(60));
-	sim_check(w.sim, engine_view_peer(w.a->engine, 0, &after));
-	sim_compare(w.sim, before.session_since, ==, after.session_since);
+	for (u32 n = 0; n < 240; n++) {
+		sim_run(w.sim, MS(250));
+		sim_check(w.sim, engine_view_peer(w.a->engine, 0, &v));
+		sessions += v.session_since != since;
+		since = v.session_since;
+	}
+	sim_compare(w.sim, sessions, <=, 6); /* each by a silence of half a second */
 	sim_compare(w.sim, w.a->notices[NOTICE_PEER_DISCONNECTED], ==, 0);
 	sim_compare(w.sim, w.b->notices[NOTICE_PEER_DISCONNECTED], ==, 0);
 	world_end(&w);
@@ -286,7 +290,7 @@ int main(void)
 		cmocka_unit_test(a_silent_path_is_demoted_in_300_ms_and_used_again_in_1_s),
 		cmocka_unit_test(the_only_path_goes_and_comes_back),
 		cmocka_unit_test(a_silent_path_is_noticed_without_traffic_too),
-		cmocka_unit_test(a_lossy_path_is_not_given_up_nor_its_session_renewed),
+		cmocka_unit_test(a_lossy_path_is_not_taken_for_a_restarted_peer),
 		cmocka_unit_test(a_slow_path_harms_nobody),
 		cmocka_unit_test(a_narrow_path_loses_its_own_copies_only),
 		cmocka_unit_test(a_blocked_interface_holds_up_no_other),
