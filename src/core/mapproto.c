@@ -15,8 +15,7 @@
 #define RETRY_FIRST (200 * NS_PER_MS)
 #define RETRY_MAX (5 * NS_PER_S)
 #define RETRY_DOUBLINGS 5u
-/* More unanswered requests, sent over 1.4 s, than this, and a handshake is due. */
-#define SILENT_TRIES 3u
+#define SILENT_TRIES 3u /* one more, over 1.4 s, without an answer: a handshake is due */
 #define QUERY_FIRST (250 * NS_PER_MS)
 #define QUERY_DOUBLINGS 6u
 #define QUERY_IFACES 2u

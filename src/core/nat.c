@@ -189,19 +189,39 @@ bool nat_override_frame(const struct engine *e, u8 iface, struct frame *ret)
 
 /* --- paths ----------------------------------------------------------------------------------- */
 
-/* The path that candidate calls for on iface; adds it to the mask of wanted ones. */
+/* The path that a candidate calls for on iface, made if told; adds it to the mask of wanted ones. */
 static void want_path(struct engine *e, struct peer *p, u64 now, u8 iface,
-		      const struct candidate *c, u64 *wanted)
+		      const struct candidate *c, bool make, u64 *wanted)
 {
 	const struct override *o = override_find(p, iface, &c->endpoint);
+	bool replaced = o && c->origin == PATH_FROM_MAP;
+	const struct endpoint *remote = replaced ? &o->actual : &c->endpoint;
 	int n;
 
-	if (o && c->origin == PATH_FROM_MAP)
-		n = pathset_add(e, p, now, iface, &o->actual, PATH_FROM_OVERRIDE);
+	if (make)
+		n = pathset_add(e, p, now, iface, remote,
+				replaced ? PATH_FROM_OVERRIDE : c->origin);
 	else
-		n = pathset_add(e, p, now, iface, &c->endpoint, c->origin);
+		n = pathset_find(p, iface, remote);
 	if (n >= 0)
 		*wanted |= UINT64_C(1) << n;
+}
+
+static u64 want_paths(struct engine *e, struct peer *p, u64 now, const struct candidates *c,
+		      bool make)
+{
+	u64 wanted = 0;
+
+	for (u32 mask = e->iface_mask; mask; mask &= mask - 1) {
+		u8 iface = (u8)__builtin_ctz(mask);
+		u8 family = e->ifaces[iface]->options.local.address.family;
+
+		for (u32 n = 0; n < c->count; n++) {
+			if (c->entry[n].endpoint.address.family == family)
+				want_path(e, p, now, iface, &c->entry[n], make, &wanted);
+		}
+	}
+	return wanted;
 }
 
 /* What works stays, whoever knows of it; so does what has just come in. */
@@ -211,28 +231,24 @@ static bool may_go(const struct path *path)
 	       !(path->origin == PATH_FROM_ARRIVAL && path->state == PATH_PROBING);
 }
 
+/* First what is not wanted goes, then there is room for what is. */
 void nat_refresh(struct engine *e, struct peer *p, u64 now)
 {
 	struct candidates c;
-	u64 before = p->used_mask, wanted = 0;
+	u64 before = p->used_mask, wanted;
 
 	overrides_prune(p);
 	candidates_collect(e, p, &c);
-	for (u32 mask = e->iface_mask; mask; mask &= mask - 1) {
-		u8 iface = (u8)__builtin_ctz(mask);
-		u8 family = e->ifaces[iface]->options.local.address.family;
-
-		for (u32 n = 0; n < c.count; n++) {
-			if (c.entry[n].endpoint.address.family == family)
-				want_path(e, p, now, iface, &c.entry[n], &wanted);
-		}
-	}
+	wanted = want_paths(e, p, now, &c, false);
 	for (u64 mask = p->used_mask & ~wanted; mask; mask &= mask - 1) {
 		u32 n = (u32)__builtin_ctzll(mask);
 
-		if (may_go(&p->paths[n]))
+		if (may_go(&p->paths[n])) {
 			pathset_remove(e, p, now, n);
+			before &= ~(UINT64_C(1) << n);
+		}
 	}
+	want_paths(e, p, now, &c, true);
 	if ((p->used_mask & ~before) && !p->connected && !p->closed)
 		assoc_kick(e->hub, &p->assoc, now);
 	peer_arm(e, p, now);

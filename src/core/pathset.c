@@ -29,21 +29,31 @@ int pathset_find(const struct peer *p, u8 iface, const struct endpoint *remote)
 	return -1;
 }
 
-/* A path that may go when there is no room: never one that works, rather one that never did, and
- * among those the oldest. */
-static int path_to_evict(const struct peer *p)
+/* Does a go before b when there is no room: rather one that came in from somewhere than one that is
+ * configured, rather one that never worked, rather the older. */
+static bool goes_before(const struct path *a, const struct path *b)
+{
+	if (a->origin != b->origin)
+		return a->origin > b->origin;
+	if (a->state != b->state)
+		return a->state == PATH_PROBING;
+	return a->born < b->born;
+}
+
+/* A path that may go for one of this origin; never one that works. What a peer itself has shown
+ * (override, arrival) always gets a place; a candidate does not take that of an equal. */
+static int path_to_evict(const struct peer *p, enum path_origin origin)
 {
 	int worst = -1;
 
 	for (u32 n = 0; n < MAX_PEER_PATHS; n++) {
-		const struct path *path = &p->paths[n], *than = worst < 0 ? NULL : &p->paths[worst];
-
-		if (path_usable(path))
+		if (path_usable(&p->paths[n]))
 			continue;
-		if (!than || (path->state == PATH_PROBING && than->state == PATH_DEAD) ||
-		    (path->state == than->state && path->born < than->born))
+		if (worst < 0 || goes_before(&p->paths[n], &p->paths[worst]))
 			worst = (int)n;
 	}
+	if (worst >= 0 && origin < PATH_FROM_OVERRIDE && p->paths[worst].origin <= origin)
+		return -1;
 	return worst;
 }
 
@@ -60,7 +70,7 @@ int pathset_add(struct engine *e, struct peer *p, u64 now, u8 iface, const struc
 	}
 	if (!i || i->options.local.address.family != remote->address.family)
 		return -1;
-	n = p->used_mask == ALL_PATHS ? path_to_evict(p) : __builtin_ctzll(~p->used_mask);
+	n = p->used_mask == ALL_PATHS ? path_to_evict(p, origin) : __builtin_ctzll(~p->used_mask);
 	if (n < 0)
 		return -1;
 	train_close(e);

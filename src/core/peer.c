@@ -199,7 +199,7 @@ void peer_established(struct engine *e, struct peer *p, const struct arrival *in
 static void peer_take_close(struct engine *e, struct peer *p, const struct arrival *in)
 {
 	/* A late copy from an earlier life of the peer says nothing about this one. */
-	if (!in->current)
+	if (!in->current || p->closed)
 		return;
 	for (u64 mask = p->used_mask; mask; mask &= mask - 1)
 		path_bury(&p->paths[__builtin_ctzll(mask)]);
@@ -326,6 +326,10 @@ static void expire_path(struct engine *e, struct peer *p, u64 now, u32 n)
 		path_changed(e, p, now, n);
 	if (!assoc_ready(&p->assoc, now)) {
 		path->next_probe = TIME_NEVER; /* session_begins() wakes it */
+		if (path_usable(path)) {
+			path_bury(path); /* nothing can show that it lives */
+			path_changed(e, p, now, n);
+		}
 		return;
 	}
 	if (path->next_probe <= now)
@@ -351,11 +355,14 @@ static u64 path_expiry(const struct path *path)
 void peer_expire(struct engine *e, struct peer *p, u64 now)
 {
 	u32 before = p->datagram_max;
+	u64 used = p->used_mask;
 
 	if (assoc_expire(e->hub, &p->assoc, now))
 		send_initiation(e, p);
 	for (u64 mask = p->used_mask; mask; mask &= mask - 1)
 		expire_path(e, p, now, (u32)__builtin_ctzll(mask));
+	if (p->used_mask != used) /* there is room: for a candidate that had to give way? */
+		nat_refresh(e, p, now);
 	pathset_update(e, p, now);
 	if (p->datagram_max != before)
 		peer_busy(e, p, now);
@@ -433,6 +440,15 @@ int engine_add_peer(struct engine *e, u64 now, const struct peer_options *option
 	return 0;
 }
 
+/* Who gets this index next is not meant. A list that has become empty is still a list. */
+static void leave_tunnel(struct tunnel *t, u16 peer)
+{
+	for (size_t n = 0; n < t->peer_count; n++) {
+		if (t->peers[n] == peer)
+			t->peers[n] = NO_INDEX;
+	}
+}
+
 void engine_remove_peer(struct engine *e, u64 now, u16 peer)
 {
 	const struct allocator *a = &e->options.allocator;
@@ -442,8 +458,10 @@ void engine_remove_peer(struct engine *e, u64 now, u16 peer)
 		return;
 	peer_close(e, p, now, CLOSE_REMOVED);
 	iface_forget_peer(e, peer);
-	for (u32 n = 0; n < MAX_TUNNELS; n++)
+	for (u32 n = 0; n < MAX_TUNNELS; n++) {
 		fragment_forget(e, peer, (u16)n);
+		leave_tunnel(&e->tunnels[n], peer);
+	}
 	allowedips_remove_peer(e->allowedips, peer);
 	assoc_clear(e->hub, &p->assoc);
 	for (u32 n = 0; n < MAX_MAPS; n++)

@@ -14,6 +14,7 @@
 
 #include "warp/engine.h"
 #include "warp/view.h"
+#include "warp/wire.h"
 
 #define START (1000 * NS_PER_S)
 
@@ -52,6 +53,10 @@ struct bench {
 	u8 iface[2];
 	u16 peer[2], tunnel[2];
 	bool cut;
+	bool no_handshakes; /* these alone do not pass */
+	bool displaced;     /* what comes, comes from ever other sources */
+	u16 displacements;
+	u64 steps;
 	u8 last[2][BUF_PAYLOAD_MAX];
 	u32 last_size[2], delivered[2];
 };
@@ -136,6 +141,17 @@ static int tear_down(void **state)
 }
 
 /* Carries what one side has to send to the other; how many datagrams that were. */
+static struct endpoint source_of(struct bench *b, int side)
+{
+	return b->displaced ? endpoint(77, ++b->displacements) : b->at[side];
+}
+
+static bool passes(const struct bench *b, int side, const struct outgoing *out)
+{
+	return !b->cut && endpoint_equal(&out->destination, &b->at[!side]) &&
+	       !(b->no_handshakes && buf_data(out->buf)[0] != WIRE_TRANSPORT);
+}
+
 static size_t carry(struct bench *b, int side)
 {
 	struct outgoing out[64];
@@ -148,11 +164,13 @@ static size_t carry(struct bench *b, int side)
 		memcpy(buf_data(copy), buf_data(out[k].buf), out[k].buf->length);
 		copy->length = out[k].buf->length;
 		copy->segment = out[k].buf->segment;
-		if (b->cut || !endpoint_equal(&out[k].destination, &b->at[!side]))
+		if (passes(b, side, &out[k])) {
+			const struct endpoint source = source_of(b, side);
+
+			engine_receive(b->engine[!side], b->now, b->iface[!side], &source, copy);
+		} else {
 			buf_put(copy);
-		else
-			engine_receive(b->engine[!side], b->now, b->iface[!side], &b->at[side],
-				       copy);
+		}
 	}
 	engine_sent(b->engine[side], b->now, b->iface[side], n);
 	return n;
@@ -188,6 +206,7 @@ static void run(struct bench *b, u64 duration)
 				    engine_next_expiry(b->engine[1]));
 
 		b->now = next < end ? (next > b->now ? next : b->now + 1) : end;
+		b->steps++;
 		engine_expire(b->engine[0], b->now);
 		engine_expire(b->engine[1], b->now);
 	}
@@ -394,6 +413,80 @@ static void keys_that_make_no_sense_are_refused(void **state)
 	assert_int_equal(engine_add_peer(b->engine[0], b->now, &o, &peer), -EEXIST);
 }
 
+static void keys_that_cannot_be_renewed_end_and_no_timer_spins(void **state)
+{
+	struct bench *b = *state;
+	struct peer_view peer;
+	struct path_view path;
+
+	run(b, NS_PER_S);
+	b->no_handshakes = true;
+	run(b, 179 * NS_PER_S);
+	for (int second = 0; second < 20; second++) {
+		b->steps = 0;
+		run(b, NS_PER_S / 100);
+		assert_true(b->steps < 50);
+		b->now += NS_PER_S - NS_PER_S / 100;
+	}
+	for (int side = 0; side < 2; side++) {
+		assert_true(engine_view_peer(b->engine[side], b->peer[side], &peer));
+		assert_false(peer.connected);
+		assert_true(engine_view_path(b->engine[side], b->peer[side], 0, &path));
+		assert_int_equal(path.state, PATH_DEAD);
+	}
+	b->no_handshakes = false;
+	run(b, 6 * NS_PER_S);
+	assert_int_equal(give(b, 0, 10, 1), DROP_NONE);
+	assert_int_equal(b->delivered[1], 1);
+}
+
+static bool has_path(struct bench *b, const struct endpoint *remote)
+{
+	struct path_view path;
+
+	for (u32 n = 0; n < MAX_PEER_PATHS; n++) {
+		if (engine_view_path(b->engine[0], b->peer[0], n, &path) &&
+		    endpoint_equal(&path.remote, remote))
+			return true;
+	}
+	return false;
+}
+
+/* Someone on the way sends on what passes from ever other addresses. */
+static void displaced_datagrams_do_not_push_out_configured_paths(void **state)
+{
+	struct bench *b = *state;
+	const struct endpoint known[2] = { b->at[1], endpoint(99, 99) };
+
+	engine_set_peer_endpoints(b->engine[0], b->now, b->peer[0], known, 2);
+	run(b, NS_PER_S);
+	b->displaced = true;
+	for (int n = 0; n < 200; n++) {
+		give(b, 1, 10, 1);
+		run(b, NS_PER_S / 100);
+	}
+	assert_true(b->displacements > 2 * MAX_PEER_PATHS);
+	assert_true(has_path(b, &known[0]));
+	assert_true(has_path(b, &known[1]));
+}
+
+static void a_tunnel_does_not_open_to_who_gets_the_place_of_a_removed_peer(void **state)
+{
+	struct bench *b = *state;
+	struct tunnel_options t = { .name = "p", .id = 7, .peers = &b->peer[0], .peer_count = 1 };
+	struct peer_options o = { .name = "new", .public_key = { 9 } };
+	struct buf *buf = buf_get(b->pool);
+	u16 tunnel, peer;
+
+	assert_int_equal(engine_add_tunnel(b->engine[0], &t, &tunnel), 0);
+	engine_remove_peer(b->engine[0], b->now, b->peer[0]);
+	assert_int_equal(engine_add_peer(b->engine[0], b->now, &o, &peer), 0);
+	assert_int_equal(peer, b->peer[0]);
+	buf->length = 10;
+	memset(buf_data(buf), 0, 10);
+	assert_int_equal(engine_send(b->engine[0], b->now, tunnel, buf), DROP_NO_PEER);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
@@ -410,6 +503,9 @@ int main(void)
 		TEST(equal_payloads_leave_as_one_train_and_arrive_one_by_one),
 		TEST(a_train_that_was_looked_at_grows_no_more),
 		TEST(leaving_tells_the_peer_at_once),
+		TEST(keys_that_cannot_be_renewed_end_and_no_timer_spins),
+		TEST(displaced_datagrams_do_not_push_out_configured_paths),
+		TEST(a_tunnel_does_not_open_to_who_gets_the_place_of_a_removed_peer),
 		TEST(keys_that_make_no_sense_are_refused),
 	};
 
