@@ -29,7 +29,7 @@ check connects "4 paths are not live in 5 s" wait_until 'connected A B 4 && conn
 # traffic NAME [COUNT]: 500 numbered datagrams a second from A to B begin; when it returns some have come.
 traffic()
 {
-	receive B "$1" udp:127.1.0.1:9001 -n "${2:-2000}" -i 4000
+	receive B "$1" udp:127.1.0.1:9001 -n "${2:-2000}" -i 1500
 	send_along A "$1-sender" udp:127.1.0.1:9000 -n "${2:-2000}" -r 500
 	local before
 	before=$(status B '.tunnels[] | select(.name == "video") | .rx_payloads')

@@ -124,22 +124,33 @@ sockets_before=$(sockets)
 descriptors_before=$(descriptors)
 RANDOM=4711
 for ((i = 0; i < EVENTS; i++)); do
-	case $((RANDOM % 6)) in
+	case $((RANDOM % 14)) in
 	0) echo "link set dev eth1 down" ;;
 	1) echo "link set dev eth1 up" ;;
 	2) echo "addr add $old/24 dev eth1" ;;
 	3) echo "addr del $old/24 dev eth1" ;;
 	4) echo "addr add 11.77.$((RANDOM % 200)).9/24 dev eth1" ;;
 	5) echo "addr flush dev eth1" ;;
+	6) echo "link add name eth2 type veth peer name hidden2" ;;
+	7) echo "link del dev eth2" ;;
+	8) echo "link set dev eth2 up" ;;
+	9) echo "link set dev hidden2 up" ;;
+	10) echo "link set dev hidden2 down" ;;
+	11) echo "addr add 11.78.$((RANDOM % 200)).9/24 dev eth2" ;;
+	12) printf 'link set dev eth2 down\nlink set dev eth2 name eth3\nlink set dev eth3 up\n' ;;
+	13) printf 'link set dev eth3 down\nlink set dev eth3 name eth2\nlink set dev eth2 up\n' ;;
 	esac
 done >"$LAB/events"
-# In ten bursts, so that some notifications are handled in between and some all at once.
-split -l $((EVENTS / 10)) "$LAB/events" "$LAB/burst."
+# In ten bursts, so that some notifications are handled in between and some all at once. Doing what
+# is done and undoing what is not are part of the game.
+split -n l/10 "$LAB/events" "$LAB/burst."
 for burst in "$LAB"/burst.*; do
-	# Adding what is there and removing what is not are part of the game.
 	ip -n "$(ns A)" -batch "$burst" -force >/dev/null 2>&1
+	link_down A eth1
 	nap 0.05
+	link_up A eth1
 done
+for dev in eth2 eth3; do ip -n "$(ns A)" link del dev $dev 2>/dev/null; done
 ip_in A addr flush dev eth1
 ip_in A link set dev eth1 up
 addresses A eth1
