@@ -9,6 +9,7 @@
 #include "warp/base.h"
 
 #define PMTU_BASE 1200u /* works everywhere that IPv6 does */
+#define PMTU_FLOOR 512u /* where a route that does not carry the base is searched from */
 #define PMTU_TRIES 3u   /* lost probes of a size before it counts as too large */
 #define PMTU_STEP 8u    /* the search ends when the gap is below this */
 

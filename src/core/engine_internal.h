@@ -288,6 +288,7 @@ bool tunnel_has_peer(const struct tunnel *t, u16 peer);
 /* Checks and hands a whole payload to its gate; takes over one reference to buf. */
 void tunnel_deliver(struct engine *e, u16 tunnel, u16 peer, u8 *data, u32 size, struct buf *buf);
 u64 flow_lost(const struct flow *f);
+void flow_begin(const struct engine *e, struct flow *f);
 void flow_take(struct flow *f, u32 sequence);
 
 /* train.c */

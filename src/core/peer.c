@@ -273,6 +273,7 @@ void peer_receive(struct engine *e, struct peer *p, const struct arrival *in,
 	size_t left = r->plain_size;
 	u8 *at = r->plain;
 	struct frame f;
+	u32 probes = 0;
 	int more;
 
 	if (n < 0)
@@ -284,8 +285,11 @@ void peer_receive(struct engine *e, struct peer *p, const struct arrival *in,
 		p->paths[n].first.bytes += in->size;
 		p->paths[n].last_heard = in->now;
 	}
-	while ((more = frame_next(&at, &left, &f)) > 0)
-		peer_frame(e, p, in, n, &f);
+	while ((more = frame_next(&at, &left, &f)) > 0) {
+		/* One answer a datagram: a peer shall not make us its amplifier. */
+		if (f.type != FRAME_PROBE || probes++ == 0)
+			peer_frame(e, p, in, n, &f);
+	}
 	if (more < 0)
 		drop_count(&e->drops, DROP_BAD_FRAME);
 }
@@ -432,6 +436,8 @@ int engine_add_peer(struct engine *e, u64 now, const struct peer_options *option
 	p->expiry = TIME_NEVER;
 	memcpy(p->name, options->name, sizeof(p->name));
 	assoc_init(&p->assoc, options->public_key, options->preshared_key, p);
+	for (u32 n = 0; n < MAX_TUNNELS; n++)
+		flow_begin(e, &p->flows[n]);
 	e->peers[index] = p;
 	if (index >= e->peer_limit)
 		e->peer_limit = index + 1u;

@@ -5,7 +5,8 @@
  *
  * Once found, the size is confirmed every few seconds; when three confirmations in a row are lost
  * although the path lives, the route has shrunk (a black hole) and the search starts over from
- * the base. Every minute it is tried whether the route has grown.
+ * the base, or, when that does not pass either, from the floor. Every minute it is tried whether
+ * the route has grown.
  */
 #include "warp/pmtu.h"
 
@@ -51,25 +52,40 @@ static u32 next_size(const struct pmtu *p)
 	return p->size + (p->too_large - p->size) / 2;
 }
 
-/* The probe in flight is lost for good: its size does not pass. */
-static void give_up(struct pmtu *p)
+/* Where to begin again when something of this size, that should pass, does not. */
+static u32 fall_back(const struct pmtu *p, u32 failed)
 {
-	p->too_large = p->probing;
-	if (p->probing <= p->size) {
-		p->size = p->ceiling < PMTU_BASE ? p->ceiling : PMTU_BASE;
-		if (p->too_large <= p->size)
-			p->too_large = p->ceiling + 1;
-	}
+	u32 to = failed > PMTU_BASE ? PMTU_BASE : PMTU_FLOOR;
+
+	return to < p->ceiling ? to : p->ceiling;
+}
+
+/* The probe in flight is lost for good: its size does not pass. False: nothing passes that is worth
+ * a search now. */
+static bool give_up(struct pmtu *p)
+{
+	u32 failed = p->probing;
+
+	p->too_large = failed;
 	p->probing = 0;
 	p->tries = 0;
+	if (failed > p->size)
+		return true;
+	p->size = fall_back(p, failed);
+	if (p->size < failed)
+		return true;
+	p->too_large = p->ceiling + 1;
+	return false;
 }
 
 u32 pmtu_poll(struct pmtu *p, u64 now, u64 timeout)
 {
 	if (now < p->next)
 		return 0;
-	if (p->probing && ++p->tries >= PMTU_TRIES)
-		give_up(p);
+	if (p->probing && ++p->tries >= PMTU_TRIES && !give_up(p)) {
+		p->next = now + PMTU_CONFIRM;
+		return 0;
+	}
 	if (now >= p->raise) {
 		p->too_large = p->ceiling + 1;
 		p->raise = now + PMTU_RAISE;
@@ -106,16 +122,13 @@ bool pmtu_refused(struct pmtu *p, u64 now, u32 size)
 
 	if (size < p->too_large)
 		p->too_large = size;
-	if (shrank) {
-		p->size = size <= PMTU_BASE ? size - 1 : PMTU_BASE;
-		if (p->too_large <= p->size)
-			p->too_large = p->size + 1;
-	}
+	if (shrank)
+		p->size = fall_back(p, size) < size ? fall_back(p, size) : size - 1;
 	if (p->probing >= size) {
 		p->probing = 0;
 		p->tries = 0;
 	}
-	p->next = now;
+	p->next = size > PMTU_FLOOR ? now : now + PMTU_CONFIRM;
 	return shrank;
 }
 

@@ -18,6 +18,12 @@ u64 flow_lost(const struct flow *f)
 	return f->lost_before + (f->expected > f->arrived ? f->expected - f->arrived : 0);
 }
 
+/* Somewhere, so that no number of an earlier life is taken for one of this. */
+void flow_begin(const struct engine *e, struct flow *f)
+{
+	*f = (struct flow){ .next_sequence = random_u32(&e->options.random) };
+}
+
 void flow_take(struct flow *f, u32 sequence)
 {
 	u32 ahead = sequence - f->highest, behind = f->highest - sequence;
@@ -187,7 +193,7 @@ int engine_add_tunnel(struct engine *e, const struct tunnel_options *options, u1
 	e->tunnel_by_id[t->id] = (u16)(n + 1);
 	for (u32 k = 0; k < e->peer_limit; k++) {
 		if (e->peers[k])
-			e->peers[k]->flows[n] = (struct flow){ .next_sequence = 0 };
+			flow_begin(e, &e->peers[k]->flows[n]);
 	}
 	*ret_tunnel = n;
 	return 0;

@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * test_pmtu.c - the search for what a path carries: it ends, below the base too, and costs little
+ * once it has ended.
+ */
+#include "unit/harness.h"
+
+#include "warp/pmtu.h"
+
+#define START (1000 * NS_PER_S)
+#define ROUND_TRIP (20 * NS_PER_MS)
+#define TIMEOUT (200 * NS_PER_MS)
+#define LINK 1472u
+
+struct route {
+	struct pmtu pmtu;
+	u64 now;
+	u32 limit;   /* larger ones do not pass */
+	bool refuse; /* and our own kernel says so */
+	u32 probes;
+};
+
+/* One step of the search, as a path takes it. */
+static void step(struct route *r)
+{
+	u32 size;
+
+	r->now = r->pmtu.next > r->now ? r->pmtu.next : r->now;
+	size = pmtu_poll(&r->pmtu, r->now, TIMEOUT);
+	if (!size)
+		return;
+	r->probes++;
+	pmtu_sent(&r->pmtu, r->probes);
+	if (size <= r->limit) {
+		r->now += ROUND_TRIP;
+		pmtu_answered(&r->pmtu, r->now, r->probes);
+	} else if (r->refuse) {
+		pmtu_refused(&r->pmtu, r->now, size);
+	}
+}
+
+static void begin(struct route *r, u32 limit, bool refuse)
+{
+	*r = (struct route){ .now = START, .limit = limit, .refuse = refuse };
+	pmtu_init(&r->pmtu, LINK);
+	pmtu_start(&r->pmtu, r->now);
+}
+
+static void run(struct route *r, u64 duration)
+{
+	u64 end = r->now + duration;
+	u32 steps = 0;
+
+	while (r->now < end && r->pmtu.next < end) {
+		step(r);
+		assert_in_range(++steps, 0, 1000);
+	}
+	r->now = end;
+}
+
+static void check_finds(u32 limit, bool refuse)
+{
+	struct route r;
+
+	begin(&r, limit, refuse);
+	run(&r, 20 * NS_PER_S);
+	assert_in_range(r.pmtu.size, limit - PMTU_STEP, limit);
+	r.probes = 0;
+	run(&r, 30 * NS_PER_S); /* before it looks higher again */
+	assert_in_range(r.probes, 1, 8);
+	run(&r, 100 * NS_PER_S);
+	assert_in_range(r.pmtu.size, limit - PMTU_STEP, limit);
+}
+
+static void the_search_ends_wherever_the_limit_is(void **state)
+{
+	static const u32 limits[] = { LINK, 1452, 1400, 1280, 1208, 1200, 1192, 1000, 800, 600 };
+
+	(void)state;
+	for (size_t n = 0; n < ARRAY_SIZE(limits); n++) {
+		check_finds(limits[n], false);
+		check_finds(limits[n], true);
+	}
+}
+
+static void a_route_that_shrinks_and_grows_is_followed(void **state)
+{
+	struct route r;
+
+	(void)state;
+	begin(&r, LINK, false);
+	run(&r, 10 * NS_PER_S);
+	assert_int_equal(r.pmtu.size, LINK);
+	r.limit = 900;
+	run(&r, 30 * NS_PER_S);
+	assert_in_range(r.pmtu.size, 892, 900);
+	r.limit = LINK;
+	run(&r, 70 * NS_PER_S);
+	assert_int_equal(r.pmtu.size, LINK);
+}
+
+static void what_the_kernel_refuses_altogether_does_not_spin(void **state)
+{
+	struct route r;
+
+	(void)state;
+	begin(&r, 0, true);
+	run(&r, 60 * NS_PER_S);
+	assert_in_range(r.probes, 1, 100);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(the_search_ends_wherever_the_limit_is),
+		cmocka_unit_test(a_route_that_shrinks_and_grows_is_followed),
+		cmocka_unit_test(what_the_kernel_refuses_altogether_does_not_spin),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
