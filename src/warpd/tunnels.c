@@ -69,9 +69,11 @@ static int add_tunnel(struct daemon *d, struct tunnel_slot *slot, const struct c
 	if (!peers)
 		return -ENOMEM;
 	memcpy(options.name, conf->name, sizeof(options.name));
+	/* One who could not be added takes a place all the same: an empty list would mean all. */
 	for (i = 0; i < conf->peer_count; i++) {
-		if (!d->peers[conf->peers[i]].absent)
-			peers[options.peer_count++] = d->peers[conf->peers[i]].index;
+		const struct peer_slot *peer = &d->peers[conf->peers[i]];
+
+		peers[options.peer_count++] = peer->absent ? UINT16_MAX : peer->index;
 	}
 	options.peers = peers;
 	error = engine_add_tunnel(d->engine, &options, &slot->index);
