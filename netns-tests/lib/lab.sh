@@ -89,7 +89,7 @@ lab_obstacle()
 	[ "$(id -u)" = 0 ] || { echo "needs root (network namespaces)"; return; }
 	for need in ip nft "$@"; do
 		case $need in
-		tun) (exec 3<>/dev/net/tun) 2>/dev/null || { echo "/dev/net/tun cannot be opened"; return; } ;;
+		tun) [ -c /dev/net/tun ] && (exec 3<>/dev/net/tun) 2>/dev/null || { echo "/dev/net/tun cannot be opened"; return; } ;;
 		warpd | warp | warp-map | netns/*)
 			[ -x "$WARP_BUILD/$need" ] || { echo "build/$need is not built: run make"; return; } ;;
 		*) command -v "$need" >/dev/null || { echo "$need is not installed: run make deps"; return; } ;;

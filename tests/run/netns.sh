@@ -14,7 +14,7 @@ obstacle()
 		echo "needs root"
 	elif ! unshare --net --mount true 2>/dev/null; then
 		echo "namespaces cannot be made here"
-	elif ! (exec 3<>/dev/net/tun) 2>/dev/null; then
+	elif ! [ -c /dev/net/tun ] || ! (exec 3<>/dev/net/tun) 2>/dev/null; then
 		echo "/dev/net/tun cannot be opened"
 	fi
 }
