@@ -75,6 +75,7 @@ unit_src := $(wildcard tests/unit/test_*.c)
 sim_src := $(wildcard tests/sim/scenario_*.c tests/sim/test_*.c)
 fuzz_src := $(wildcard tests/fuzz/fuzz_*.c)
 netns_src := $(wildcard netns-tests/tools/*.c)
+bench_src := $(wildcard netns-tests/bench/core.c)
 # What the tests share: the simulator, fakes.
 help_src := $(filter-out $(unit_src) $(sim_src),$(wildcard tests/unit/*.c tests/sim/*.c))
 
@@ -86,9 +87,10 @@ programs := $(if $(warpd_src),$(BUILD)/warpd) $(if $(map_src),$(BUILD)/warp-map)
 unit_bin := $(unit_src:%.c=$(BUILD)/%)
 sim_bin := $(sim_src:%.c=$(BUILD)/%)
 fuzz_bin := $(fuzz_src:%.c=$(BUILD)/%)
+bench_bin := $(if $(bench_src),$(BUILD)/bench-core)
 netns_bin := $(netns_src:netns-tests/tools/%.c=$(BUILD)/netns/%)
 all_src := $(core_src) $(io_src) $(warpd_src) $(map_src) $(tool_src) $(unit_src) $(sim_src) \
-	$(fuzz_src) $(netns_src) $(help_src)
+	$(fuzz_src) $(netns_src) $(bench_src) $(help_src)
 man_pages := $(wildcard man/*.[1-8])
 
 .PHONY: all tests deps packages demo check check-long unit sim asan coverage coverage-run fuzz \
@@ -99,7 +101,7 @@ man_pages := $(wildcard man/*.[1-8])
 all: $(core_lib) $(io_lib) $(programs)
 
 # Everything that `make check` runs or compiles with this variant's compiler.
-tests: all $(unit_bin) $(sim_bin) $(netns_bin)
+tests: all $(unit_bin) $(sim_bin) $(netns_bin) $(bench_bin)
 
 # --- rules --------------------------------------------------------------------------------------
 
@@ -141,6 +143,9 @@ $(fuzz_bin): $(BUILD)/%: $(BUILD)/%.o $(io_lib) $(core_lib)
 
 $(netns_bin): $(BUILD)/netns/%: $(BUILD)/netns-tests/tools/%.o $(io_lib) $(core_lib)
 	@mkdir -p $(@D)
+	$(call link)
+
+$(BUILD)/bench-core: $(call objects,$(bench_src)) $(core_lib)
 	$(call link)
 
 -include $(patsubst %.o,%.d,$(call objects,$(all_src)))
@@ -206,10 +211,10 @@ soak: all $(netns_bin)
 	@tests/run/later.sh tests/soak/run.sh
 
 bench: all $(netns_bin)
-	@tests/run/later.sh tests/bench/run.sh
+	@tests/run/later.sh netns-tests/bench/run.sh
 
-bench-core: all
-	@tests/run/later.sh tests/bench/core.sh
+bench-core: $(bench_bin)
+	@tests/run/later.sh netns-tests/bench/core.sh
 
 install: all
 	install -d $(DESTDIR)$(BINDIR) $(DESTDIR)$(SBINDIR) $(DESTDIR)$(UNITDIR) $(DESTDIR)$(DOCDIR)
@@ -228,7 +233,8 @@ deb:
 	packaging/deb.sh $(VERSION)
 
 format:
-	clang-format -i $(wildcard $(addsuffix /*.[ch],include/warp src/* tools/* tests/* netns-tests/tools))
+	clang-format -i $(wildcard $(addsuffix /*.[ch],include/warp src/* tools/* tests/* netns-tests/tools \
+		netns-tests/bench))
 
 clean:
 	rm -rf build
