@@ -111,6 +111,7 @@ lab_begin()
 	LAB=${TMPDIR:-/tmp}/warp-lab-$LAB_ID
 	trap 'exit 129' HUP
 	trap 'exit 130' INT
+	trap 'exit 141' PIPE
 	trap 'exit 143' TERM
 	trap lab_clean_up EXIT
 	mkdir -m 700 "$LAB" || exit 2
@@ -147,7 +148,7 @@ lab_namespaces() { cat "$LAB/namespaces" 2>/dev/null; }
 lab_clean_up()
 {
 	local status=$? pids name
-	trap '' HUP INT TERM
+	trap '' HUP INT TERM PIPE
 	trap - EXIT
 	if [ "$status" != 0 ] && [ "$status" != 77 ]; then lab_explain; fi
 	pids=$(lab_pids)
