@@ -154,7 +154,7 @@ static int classify(void)
 {
 	struct answer seen[SOCKETS], ignored;
 	const char *mapping, *filtering;
-	bool other_port, other_address;
+	bool other_port = false, other_address = false;
 	int fd = fresh_socket();
 	struct sockaddr_in own;
 
