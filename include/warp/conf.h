@@ -84,6 +84,8 @@ struct conf_tunnel {
 	u32 copies;        /* 0: all */
 };
 
+#define CONF_SPIN_AUTO TIME_NEVER /* a little, where there is more than one processor */
+
 enum conf_crypto { CRYPTO_AUTO, CRYPTO_LIBSODIUM, CRYPTO_IPSEC_MB };
 
 struct conf {
@@ -91,7 +93,7 @@ struct conf {
 	enum cipher cipher;      /* CIPHER_NONE: the best that both ends have */
 	enum conf_crypto crypto; /* whose implementation of it */
 	bool offload;            /* large packets and trains between the kernel and warpd */
-	u64 spin;                /* ns to look again before sleeping while data flows, 0: never */
+	u64 spin; /* ns to look again before sleeping while data flows; CONF_SPIN_AUTO */
 	char control_socket[108];
 	struct conf_interfaces interfaces;
 	struct conf_map *maps;

@@ -124,7 +124,7 @@ enum drop_reason engine_send(struct engine *e, u64 now, u16 tunnel, struct buf *
 struct pieces {
 	u32 count;
 	u32 size, last_size; /* of each but the last, of the last */
-	const u8 *head; /* what the peer is found by: the packet that they are cut from */
+	const u8 *head;      /* what the peer is found by: the packet that they are cut from */
 	u32 head_size;
 	/* Writes payload index, of its full size, to out. */
 	void (*write)(const struct pieces *pieces, u32 index, u8 *out);
@@ -171,6 +171,9 @@ struct delivery {
 };
 
 bool engine_next_delivery(struct engine *e, struct delivery *ret);
+/* How many wait; at most ENGINE_DELIVERIES, what comes then is dropped. */
+#define ENGINE_DELIVERIES 1024u
+u32 engine_deliveries(const struct engine *e);
 
 enum notice_kind {
 	NOTICE_PEER_CONNECTED,    /* a: peer */

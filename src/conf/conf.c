@@ -322,6 +322,16 @@ static int parse_crypto(struct reader *r, const struct schema_key *key, const st
 	return error;
 }
 
+/* "auto" is CONF_SPIN_AUTO. */
+static int parse_spin(struct reader *r, const struct schema_key *key, const struct value *v,
+		      void *ret)
+{
+	if (strcmp(v->text, "auto") != 0)
+		return parse_duration(r, key, v, ret);
+	*(u64 *)ret = CONF_SPIN_AUTO;
+	return 0;
+}
+
 #define AT(member) offsetof(struct conf, member)
 static const struct schema_key top_keys[] = {
 	{ .name = "private_key", .offset = AT(identity.private_key), .parse = parse_secret },
@@ -333,9 +343,9 @@ static const struct schema_key top_keys[] = {
 	{ .name = "offload", .offset = AT(offload), .parse = parse_bool, .fallback = "true" },
 	{ .name = "spin",
 	  .offset = AT(spin),
-	  .parse = parse_duration,
+	  .parse = parse_spin,
 	  .max = NS_PER_MS,
-	  .fallback = "0" },
+	  .fallback = "auto" },
 	{ .name = "control_socket",
 	  .offset = AT(control_socket),
 	  .parse = parse_socket_path,

@@ -304,6 +304,11 @@ bool engine_next_delivery(struct engine *e, struct delivery *ret)
 	return false;
 }
 
+u32 engine_deliveries(const struct engine *e)
+{
+	return e->delivery_tail - e->delivery_head;
+}
+
 void engine_notice(struct engine *e, enum notice_kind kind, u16 a, u16 b, u16 c)
 {
 	if (e->notice_tail - e->notice_head == NOTICES)

@@ -24,8 +24,8 @@
 
 #define UDP_IP4_OVERHEAD 28u
 #define UDP_IP6_OVERHEAD 48u
-#define BUSY_TIME (2 * NS_PER_S) /* a peer is busy for so long after the last payload */
-#define DELIVERIES 1024u         /* powers of two */
+#define BUSY_TIME (2 * NS_PER_S)     /* a peer is busy for so long after the last payload */
+#define DELIVERIES ENGINE_DELIVERIES /* a power of two, as the next */
 #define NOTICES 256u
 #define REASSEMBLIES 64u
 #define MAX_OVERRIDES 32u

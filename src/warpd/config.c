@@ -191,6 +191,7 @@ static void replace(struct daemon *d, struct change *c)
 	free(d->tunnels);
 	conf_free(d->conf);
 	d->conf = c->conf;
+	spin_configure(&d->spin, d->conf->spin);
 	d->peers = c->peers;
 	d->maps = c->maps;
 	d->tunnels = c->tunnels;

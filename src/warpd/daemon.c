@@ -93,6 +93,8 @@ static void before_sleep(struct ev_loop *loop, ev_prepare *w, int events)
 	drain(d);
 	if (drain_settle(d))
 		ev_idle_start(loop, &d->again);
+	if (spin_wanted(&d->spin, d->now))
+		ev_idle_start(loop, &d->again);
 	notices_tell(d);
 	arm(d);
 }

@@ -4,6 +4,7 @@
  *
  *   main.c      arguments, and what can go wrong before the loop runs
  *   daemon.c    the loop: watchers, the one timer, what a wake-up does
+ *   spin.c      looking again before sleeping
  *   drain.c     what the engine has to give: to sockets, to gates
  *   links.c     a socket for each usable local address
  *   hosts.c     names of maps and peers to endpoints, asked again and again
@@ -31,9 +32,10 @@
 #include "warp/udp.h"
 
 #define POOL_BUFFERS 1024u
-#define POOL_RESERVE 256u /* of these, not for gates */
-#define LINK_BATCHES 4u   /* of UDP_BATCH, read from a socket in one wake-up */
-#define SETTLE_ROUNDS 64u /* of gates with back-pressure in one wake-up */
+#define POOL_RESERVE 256u       /* of these, not for gates */
+#define LINK_BATCHES 4u         /* of UDP_BATCH, read from a socket in one wake-up */
+#define DELIVERIES_AT_ONCE 256u /* to gates; a train may add some more */
+#define SETTLE_ROUNDS 64u       /* of gates with back-pressure in one wake-up */
 #define HOST_REFRESH (300 * NS_PER_S)
 #define ROUTED_INTERVAL (50 * NS_PER_MS) /* routes may change as often as they like */
 #define MTU_PATIENCE (3 * NS_PER_S)      /* before a gate's MTU is lowered */
@@ -82,6 +84,12 @@ struct tunnel_slot {
 	ev_io io;
 };
 
+struct spin {
+	u64 limit; /* ns after the last packet, 0: never */
+	u64 traffic_at, seen_at, budget;
+	bool spinning;
+};
+
 struct daemon {
 	struct ev_loop *loop;
 	u64 now; /* ns, of this wake-up */
@@ -99,6 +107,7 @@ struct daemon {
 	u64 next_scan, next_retry, next_mtu; /* TIME_NEVER: not wanted */
 	u64 armed;                           /* what the timer is set to */
 	u64 next_host_id;
+	struct spin spin;
 
 	struct link links[MAX_IFACES]; /* by the engine's index */
 	struct peer_slot *peers;
@@ -128,6 +137,14 @@ int daemon_start(struct daemon *d, struct conf *conf, const char *conf_path);
 void daemon_run(struct daemon *d);
 /* Also after a failed start. */
 void daemon_stop(struct daemon *d);
+
+/* --- spin.c --- */
+
+void spin_configure(struct spin *s, u64 wanted);
+/* A packet or payload was read. */
+void spin_traffic(struct spin *s, u64 now);
+/* Called before each sleep: should the loop look again instead? */
+bool spin_wanted(struct spin *s, u64 now);
 
 /* --- drain.c --- */
 

@@ -41,11 +41,13 @@ static void on_readable(struct ev_loop *loop, ev_io *w, int events)
 	(void)events;
 	for (batch = 0; batch < (int)LINK_BATCHES; batch++) {
 		count = udp_receive(l->udp, d->batch, received, UDP_BATCH);
+		if (count > 0)
+			spin_traffic(&d->spin, d->now);
 		for (i = 0; i < count; i++) {
 			engine_receive(d->engine, d->now, l->iface, &received[i].source,
 				       received[i].buf);
 			/* A train may hold many payloads, and the engine's queue is bounded. */
-			if (i % 8 == 7)
+			if (engine_deliveries(d->engine) >= DELIVERIES_AT_ONCE)
 				drain(d);
 		}
 		drain(d);

@@ -29,6 +29,7 @@ static void on_readable(struct ev_loop *loop, ev_io *w, int events)
 	struct tunnel_slot *slot = w->data;
 
 	(void)events;
+	spin_traffic(&d->spin, d->now);
 	gate_readable(slot->gate, d->now);
 	if (slot->gate->broken)
 		close_gate(d, slot);
