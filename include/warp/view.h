@@ -66,9 +66,9 @@ struct path_view {
 	u64 sent_lost;          /* of those, as the peer reports */
 	u64 first, first_bytes; /* arrived, not seen before */
 	u64 duplicate, duplicate_bytes;
-	u64 received_lost;         /* sent by the peer, not arrived */
-	double loss_out, loss_in;  /* 0..1 */
-	double rate_out, rate_in;  /* bytes a second */
+	u64 received_lost;        /* sent by the peer, not arrived */
+	double loss_out, loss_in; /* 0..1 */
+	double rate_out, rate_in; /* bytes a second */
 };
 
 struct tunnel_view {

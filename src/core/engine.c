@@ -283,14 +283,19 @@ void engine_expire(struct engine *e, u64 now)
 
 void engine_deliver(struct engine *e, u16 tunnel, u16 peer, u8 *data, u32 size, struct buf *buf)
 {
+	struct delivery *d;
+
 	if (e->delivery_tail - e->delivery_head == DELIVERIES) {
 		drop_count(&e->tunnels[tunnel].drops, DROP_QUEUE_FULL);
 		buf_put(buf);
 		return;
 	}
-	e->deliveries[e->delivery_tail++ % DELIVERIES] = (struct delivery){
-		.tunnel = tunnel, .peer = peer, .data = data, .size = size, .buf = buf
-	};
+	d = &e->deliveries[e->delivery_tail++ % DELIVERIES];
+	d->tunnel = tunnel;
+	d->peer = peer;
+	d->data = data;
+	d->size = size;
+	d->buf = buf;
 }
 
 bool engine_next_delivery(struct engine *e, struct delivery *ret)

@@ -288,7 +288,7 @@ static int respond(struct hub *hub, u64 now, struct handshake *hs, struct assoc 
 	if (r == 0)
 		r = make_session(hub, hs, assoc, cipher, index, get_u32(initiation + 4), now,
 				 &session);
-	if (r < 0) {
+	if (r) {
 		hub_index_release(hub, index);
 		return r;
 	}
@@ -344,7 +344,7 @@ static struct assoc *initiator_of(struct hub *hub, u32 index)
 
 static enum cipher cipher_from_bits(u8 bits, u8 offered)
 {
-	for (u8 c = CIPHER_NONE + 1; c < CIPHERS; c++) {
+	for (u32 c = CIPHER_NONE + 1; c < CIPHERS; c++) {
 		if (bits == CIPHER_BIT(c) && (offered & bits))
 			return (enum cipher)c;
 	}
@@ -371,7 +371,7 @@ static int complete(struct hub *hub, u64 now, struct assoc *assoc, const u8 *dat
 				 &session);
 	}
 	crypto_wipe(&hs, sizeof(hs));
-	if (r < 0)
+	if (r)
 		return r;
 	in->index = 0; /* the session has it now */
 	assoc_make_current(hub, assoc, session, now);

@@ -326,8 +326,11 @@ void engine_send_pieces(struct engine *e, u64 now, u16 tunnel, const struct piec
 	if (!t)
 		return;
 	p = route(e, t, pieces->head, pieces->head_size, &reason);
-	if (p)
-		reason = begin(&s, e, t, p, now);
+	if (!p) {
+		drop_count(&t->drops, reason);
+		return;
+	}
+	reason = begin(&s, e, t, p, now);
 	for (u32 n = 0; n < pieces->count; n++) {
 		u32 size = n + 1 < pieces->count ? pieces->size : pieces->last_size;
 		enum drop_reason r = reason ? reason : send_piece(&s, pieces, n, size);

@@ -66,6 +66,9 @@ static bool checksum_right(const struct joined *j, const u8 *p, u32 size)
 
 static void read_packet(struct joined *j, u8 *p, u32 size)
 {
+	j->payload = j->sequence = 0;
+	j->id = 0;
+	j->closed = true;
 	join_read_ip(j, p, size);
 	if (j->joinable && j->protocol == PROTOCOL_TCP)
 		j->joinable = read_tcp(j, p, size);
@@ -99,7 +102,7 @@ bool join_same_flow(const struct joined *j, const u8 *packet, u32 size)
 	/* A fragment, or behind options: the ports are elsewhere; rather too careful. */
 	if (j->family == 4 && packet[0] != 0x45)
 		return true;
-	return packet[j->family == 4 ? IP4_PROTOCOL : IP6_NEXT] != j->protocol ||
+	return packet[j->family == 4 ? IP4_PROTOCOL : IP6_NEXT] == j->protocol &&
 	       memcmp(packet + j->transport, j->packet + j->transport, 4) == 0;
 }
 
