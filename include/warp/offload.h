@@ -34,6 +34,7 @@ struct cut {
 	u8 family, protocol;
 	u32 transport;   /* where the TCP or UDP header begins */
 	u32 header_size; /* all headers */
+	u64 pseudo;      /* sum of the pseudo header but for the length */
 };
 
 /* What the kernel says of a packet that it gives: 1: it is to be cut, *ret says how; 0: it is
@@ -63,7 +64,8 @@ struct joined {
 
 /* Takes a packet and the reference to b if it can follow what is in j, or j is empty. */
 bool join_add(struct joined *j, u8 *packet, u32 size, struct buf *b);
-/* Of the same flow as what is in j? Then it must not overtake it. */
+/* May it be of the flow of what is in j? Then it must not overtake it. (Fragments, and what is behind
+ * options, show no ports.) */
 bool join_same_flow(const struct joined *j, const u8 *packet, u32 size);
 /* Completes headers; j->iov[0..returned) is then one packet with its virtio header for writev(). */
 u32 join_finish(struct joined *j);

@@ -10,8 +10,7 @@
 
 #include <string.h>
 
-typedef u32 lanes __attribute__((vector_size(16)));
-typedef u64 wide __attribute__((vector_size(16)));
+typedef u64 lanes __attribute__((vector_size(16)));
 
 static u64 add_tail(u64 sum, const u8 *data, size_t size)
 {
@@ -32,15 +31,14 @@ static u64 add_tail(u64 sum, const u8 *data, size_t size)
 
 u64 checksum_add(u64 sum, const u8 *data, size_t size)
 {
-	const lanes low = { UINT32_MAX, 0, UINT32_MAX, 0 };
-	wide even = { 0 }, odd = { 0 };
+	lanes even = { 0 }, odd = { 0 };
 
 	for (; size >= sizeof(lanes); data += sizeof(lanes), size -= sizeof(lanes)) {
 		lanes v;
 
 		memcpy(&v, data, sizeof(v));
-		even += (wide)(v & low);
-		odd += (wide)v >> 32;
+		even += v & UINT32_MAX;
+		odd += v >> 32;
 	}
 	even += odd;
 	return add_tail(sum + even[0] + even[1], data, size);

@@ -37,6 +37,17 @@ static int finish_checksum(const struct virtio_net_hdr *h, u8 *packet, u32 size)
 
 /* --- pieces ----------------------------------------------------------------------------------- */
 
+/* A length as it is summed. */
+static u16 length_word(u32 length)
+{
+	u8 bytes[2];
+	u16 word;
+
+	put_u16(bytes, (u16)length);
+	memcpy(&word, bytes, sizeof(word));
+	return word;
+}
+
 static void finish_transport(const struct cut *c, u8 *out, u32 size)
 {
 	u32 length = size - c->transport;
@@ -44,8 +55,8 @@ static void finish_transport(const struct cut *c, u8 *out, u32 size)
 	u16 sum;
 
 	put_u16(place, 0);
-	sum = (u16)~checksum_fold(checksum_add(pseudo_sum(out, c->family, c->protocol, length),
-					       out + c->transport, length));
+	sum = (u16)~checksum_fold(
+		checksum_add(c->pseudo + length_word(length), out + c->transport, length));
 	if (sum == 0 && c->protocol == PROTOCOL_UDP)
 		sum = 0xffff;
 	put_checksum(place, sum);
@@ -106,11 +117,18 @@ static int find_headers(struct cut *c, const struct virtio_net_hdr *h)
 	u32 least = c->protocol == PROTOCOL_TCP ? TCP_HEADER : UDP_HEADER;
 	u32 ip = c->family == 4 ? IP4_HEADER : IP6_HEADER;
 
-	c->transport = h->csum_start;
+	c->transport = ip;
+	if (h->flags & VIRTIO_NET_HDR_F_NEEDS_CSUM)
+		c->transport = h->csum_start;
+	else if (c->family == 4)
+		c->transport = ip4_header_size(c->packet);
 	if (c->transport < ip || c->transport + least > c->size)
 		return -EBADMSG;
 	if (c->family == 4 &&
 	    (ip4_header_size(c->packet) != c->transport || c->packet[IP4_PROTOCOL] != c->protocol))
+		return -EBADMSG;
+	/* Behind extension headers the kernel alone says where. */
+	if (c->family == 6 && c->transport == ip && c->packet[IP6_NEXT] != c->protocol)
 		return -EBADMSG;
 	c->header_size = c->transport + least;
 	if (c->protocol == PROTOCOL_TCP) {
@@ -121,6 +139,24 @@ static int find_headers(struct cut *c, const struct virtio_net_hdr *h)
 		c->header_size = c->transport + tcp;
 	}
 	return c->header_size < c->size ? 0 : -EBADMSG;
+}
+
+/* Usually the kernel has put the sum of the pseudo header in the checksum's place. Better than to sum
+ * it again, as behind an IPv6 routing header the destination is not that of the IP header. */
+static int find_pseudo(struct cut *c, const struct virtio_net_hdr *h)
+{
+	u32 place = checksum_place(c);
+	u16 given;
+
+	if (!(h->flags & VIRTIO_NET_HDR_F_NEEDS_CSUM)) {
+		c->pseudo = pseudo_sum(c->packet, c->family, c->protocol, 0);
+		return 0;
+	}
+	if (c->transport + h->csum_offset != place)
+		return -EBADMSG;
+	memcpy(&given, c->packet + place, sizeof(given));
+	c->pseudo = (u64)given + (u16)~length_word(c->size - c->transport);
+	return 0;
 }
 
 int cut_begin(struct cut *ret, const struct virtio_net_hdr *header, u8 *packet, u32 size)
@@ -136,6 +172,8 @@ int cut_begin(struct cut *ret, const struct virtio_net_hdr *header, u8 *packet, 
 	r = family_and_protocol(&c, header);
 	if (r == 0)
 		r = find_headers(&c, header);
+	if (r == 0)
+		r = find_pseudo(&c, header);
 	if (r < 0 || share == 0)
 		return -EBADMSG;
 	payload = size - c.header_size;

@@ -3,8 +3,10 @@
  * gate_tun.c - the TUN interface as the end of a tunnel of IP packets.
  *
  * Packets are read in batches; those that the kernel left larger than the link are cut into payloads.
- * Deliveries of one flow that follow one another are joined before they are written. With `mtu: auto` the interface's
- * MTU follows what the tunnel carries in one datagram, so that packets are not cut on the way.
+ * Deliveries of one flow that follow one another are joined before they are written: a few flows at a
+ * time wait for the end of the batch, and nothing of a flow is written while something of it waits.
+ * With `mtu: auto` the interface's MTU follows what the tunnel carries in one datagram, so that packets
+ * are not cut on the way.
  */
 #include "warp/gate.h"
 
@@ -31,7 +33,7 @@ struct gate_tun {
 	u32 mtu; /* as set */
 	u32 offloads;
 	struct joined joined[JOIN_FLOWS]; /* on the way to the kernel */
-	u32 oldest;                       /* of them, when all are taken */
+	u32 next;                         /* of them to be written when all are taken */
 };
 
 static struct gate_tun *gate_tun(struct gate *g)
@@ -128,6 +130,16 @@ static void gate_tun_flush(struct gate *g)
 
 	for (i = 0; i < JOIN_FLOWS; i++)
 		write_joined(t, &t->joined[i]);
+	t->next = 0;
+}
+
+static void write_alone(struct gate_tun *t, const struct delivery *d)
+{
+	int error;
+
+	if (!tun_write(t->tun, &(struct iovec){ d->data, d->size }, 1, &error))
+		drop(t, error == EAGAIN ? DROP_GATE_FULL : DROP_SEND_ERROR);
+	buf_put(d->buf);
 }
 
 static bool may_join(const struct gate_tun *t, const struct delivery *d)
@@ -138,38 +150,50 @@ static bool may_join(const struct gate_tun *t, const struct delivery *d)
 	       (protocol == IPPROTO_UDP && (t->offloads & TUN_UDP));
 }
 
-/* The place of the packet's flow, else a free one. */
-static struct joined *place_for(struct gate_tun *t, const struct delivery *d)
+static struct joined *free_place(struct gate_tun *t)
 {
-	struct joined *free = NULL;
+	struct joined *j;
+	u32 i;
+
+	for (i = 0; i < JOIN_FLOWS; i++)
+		if (!t->joined[i].count)
+			return &t->joined[i];
+	j = &t->joined[t->next++ % JOIN_FLOWS];
+	write_joined(t, j);
+	return j;
+}
+
+/* Joins it to what waits, or writes what it must not overtake. */
+static bool joins(struct gate_tun *t, const struct delivery *d)
+{
 	u32 i;
 
 	for (i = 0; i < JOIN_FLOWS; i++) {
-		if (join_same_flow(&t->joined[i], d->data, d->size))
-			return &t->joined[i];
-		if (!t->joined[i].count)
-			free = &t->joined[i];
+		struct joined *j = &t->joined[i];
+
+		if (!join_same_flow(j, d->data, d->size))
+			continue;
+		if (join_add(j, d->data, d->size, d->buf))
+			return true;
+		write_joined(t, j);
 	}
-	if (!free) {
-		free = &t->joined[t->oldest++ % JOIN_FLOWS];
-		write_joined(t, free);
-	}
-	return free;
+	return false;
 }
 
 static void gate_tun_deliver(struct gate *g, const struct delivery *d)
 {
 	struct gate_tun *t = gate_tun(g);
-	struct joined *j = place_for(t, d);
-	bool join = may_join(t, d);
+	struct joined *j;
 
-	if (!join)
-		write_joined(t, j);
-	if (!join_add(j, d->data, d->size, d->buf)) {
-		write_joined(t, j);
-		join_add(j, d->data, d->size, d->buf);
+	if (joins(t, d))
+		return;
+	if (!may_join(t, d)) {
+		write_alone(t, d);
+		return;
 	}
-	if (!join)
+	j = free_place(t);
+	join_add(j, d->data, d->size, d->buf);
+	if (!j->joinable)
 		write_joined(t, j);
 }
 

@@ -27,6 +27,7 @@
 #define IP4_CHECKSUM 10u
 #define IP4_SOURCE 12u
 #define IP4_DF 0x4000u
+#define IP4_OFFSET 0x1fffu
 #define IP4_MORE_OR_OFFSET 0x3fffu
 
 #define IP6_LENGTH 4u

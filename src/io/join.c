@@ -11,11 +11,12 @@
 #include "ipheader.h"
 
 #define PACKET_MAX 65535u
+#define OTHER_ZERO 0xffffu /* a checksum that nobody writes so but in UDP: it would not come back */
 
 /* --- reading a packet ------------------------------------------------------------------------- */
 
 /* What a packet is, as far as joining cares. joinable false: leave it alone. */
-static void join_read_ip(struct joined *j, const u8 *p, u32 size)
+static void read_ip(struct joined *j, const u8 *p, u32 size)
 {
 	u8 version = size >= IP4_HEADER ? p[0] >> 4 : 0;
 
@@ -24,7 +25,8 @@ static void join_read_ip(struct joined *j, const u8 *p, u32 size)
 	    (get_u16(p + IP4_FRAGMENT) & IP4_MORE_OR_OFFSET) == 0) {
 		j->protocol = p[IP4_PROTOCOL];
 		j->transport = IP4_HEADER;
-		j->joinable = checksum_fold(checksum_add(0, p, IP4_HEADER)) == 0xffff;
+		j->joinable = get_u16(p + IP4_CHECKSUM) != OTHER_ZERO &&
+			      checksum_fold(checksum_add(0, p, IP4_HEADER)) == 0xffff;
 	} else if (version == 6 && size >= IP6_HEADER &&
 		   get_u16(p + IP6_LENGTH) + IP6_HEADER == size) {
 		j->protocol = p[IP6_NEXT];
@@ -44,6 +46,7 @@ static bool read_tcp(struct joined *j, const u8 *p, u32 size)
 	j->closed = tcp[TCP_FLAGS] & TCP_PSH;
 	return j->header_size >= j->transport + TCP_HEADER && j->header_size < size &&
 	       (tcp[TCP_FLAGS] & ~TCP_PSH) == TCP_ACK && (tcp[TCP_OFFSET] & 0x0f) == 0 &&
+	       get_u16(tcp + TCP_CHECKSUM) != OTHER_ZERO &&
 	       get_u16(tcp + TCP_CHECKSUM + 2) == 0; /* urgent pointer */
 }
 
@@ -64,12 +67,13 @@ static bool checksum_right(const struct joined *j, const u8 *p, u32 size)
 	return checksum_fold(checksum_add(sum, p + j->transport, size - j->transport)) == 0xffff;
 }
 
-static void read_packet(struct joined *j, u8 *p, u32 size)
+/* All but the checksum, which costs more than the rest. */
+static void read_headers(struct joined *j, const u8 *p, u32 size)
 {
 	j->payload = j->sequence = 0;
 	j->id = 0;
 	j->closed = true;
-	join_read_ip(j, p, size);
+	read_ip(j, p, size);
 	if (j->joinable && j->protocol == PROTOCOL_TCP)
 		j->joinable = read_tcp(j, p, size);
 	else if (j->joinable && j->protocol == PROTOCOL_UDP)
@@ -78,7 +82,6 @@ static void read_packet(struct joined *j, u8 *p, u32 size)
 		j->joinable = false;
 	if (!j->joinable)
 		return;
-	j->joinable = checksum_right(j, p, size);
 	j->payload = size - j->header_size;
 	if (j->protocol == PROTOCOL_TCP)
 		j->sequence = get_u32(p + j->transport + TCP_SEQUENCE) + j->payload;
@@ -94,15 +97,28 @@ static bool same_addresses(const struct joined *j, const u8 *p)
 	return memcmp(p + IP6_SOURCE, j->packet + IP6_SOURCE, 32) == 0;
 }
 
+/* Does the packet show its ports right behind a plain IP header? */
+static bool ports_known(u8 family, u8 protocol, const u8 *p, u32 size)
+{
+	if (protocol != PROTOCOL_TCP && protocol != PROTOCOL_UDP)
+		return false;
+	if (family == 6)
+		return size >= IP6_HEADER + 4;
+	return p[0] == 0x45 && (get_u16(p + IP4_FRAGMENT) & IP4_OFFSET) == 0 &&
+	       size >= IP4_HEADER + 4;
+}
+
 bool join_same_flow(const struct joined *j, const u8 *packet, u32 size)
 {
-	if (!j->count || !j->joinable || packet[0] >> 4 != j->family || size < j->transport + 4 ||
+	u8 protocol;
+
+	if (!j->count || !j->joinable || size < j->transport || packet[0] >> 4 != j->family ||
 	    !same_addresses(j, packet))
 		return false;
-	/* A fragment, or behind options: the ports are elsewhere; rather too careful. */
-	if (j->family == 4 && packet[0] != 0x45)
+	protocol = packet[j->family == 4 ? IP4_PROTOCOL : IP6_NEXT];
+	if (!ports_known(j->family, protocol, packet, size))
 		return true;
-	return packet[j->family == 4 ? IP4_PROTOCOL : IP6_NEXT] == j->protocol &&
+	return protocol == j->protocol &&
 	       memcmp(packet + j->transport, j->packet + j->transport, 4) == 0;
 }
 
@@ -146,7 +162,8 @@ static bool follows(const struct joined *j, const struct joined *next, const u8 
 
 static void join_first(struct joined *j, u8 *packet, u32 size, struct buf *b)
 {
-	read_packet(j, packet, size);
+	read_headers(j, packet, size);
+	j->joinable = j->joinable && checksum_right(j, packet, size);
 	j->count = 1;
 	j->packet = packet;
 	j->size = size;
@@ -156,7 +173,7 @@ static void join_first(struct joined *j, u8 *packet, u32 size, struct buf *b)
 
 bool join_add(struct joined *j, u8 *packet, u32 size, struct buf *b)
 {
-	struct joined next; /* of which only what read_packet() fills is used */
+	struct joined next; /* of which only what read_headers() fills is used */
 
 	if (j->count == 0) {
 		join_first(j, packet, size, b);
@@ -164,8 +181,8 @@ bool join_add(struct joined *j, u8 *packet, u32 size, struct buf *b)
 	}
 	if (!j->joinable || j->closed)
 		return false;
-	read_packet(&next, packet, size);
-	if (!follows(j, &next, packet, size))
+	read_headers(&next, packet, size);
+	if (!follows(j, &next, packet, size) || !checksum_right(&next, packet, size))
 		return false;
 	j->buf[j->count] = b;
 	j->iov[1 + j->count++] =

@@ -165,7 +165,8 @@ u32 tun_offload(struct tun *t, bool wanted)
 	};
 	size_t i = wanted ? 0 : ARRAY_SIZE(levels) - 1;
 
-	while (i + 1 < ARRAY_SIZE(levels) && ioctl(t->fd, TUNSETOFFLOAD, levels[i].flags))
+	/* Also for nothing: an interface that is older than we are may have some. */
+	while (ioctl(t->fd, TUNSETOFFLOAD, levels[i].flags) && i + 1 < ARRAY_SIZE(levels))
 		i++;
 	log_info("%s: offloads: %s", t->name, levels[i].text);
 	return levels[i].ret;
