@@ -136,7 +136,7 @@ done
 
 key=$("$warp" pubkey <"$work/key")
 cat >"$work/status" <<EOF
-{"version": "0.1.0", "public_key": "$key", "uptime": 7384,
+{"version": "0.1.0", "public_key": "$key", "crypto": "ipsec-mb", "uptime": 7384,
  "interfaces": [{"name": "eth0", "address": "192.0.2.10:40123", "state": "up", "mtu": 1500,
    "tx_packets": 9, "tx_bytes": 1234567, "rx_packets": 2, "rx_bytes": 99, "send_errors": 0,
    "maps": [{"map": "198.51.100.1:13116", "registered": true, "observed": "203.0.113.4:4011",
@@ -175,6 +175,7 @@ shown()
 	verdict "status-shows-$1" $? "nothing like '$2'"
 }
 shown uptime 'up 2h 3min'
+shown crypto 'ciphers of ipsec-mb$'
 shown interface 'eth0  *192.0.2.10:40123  *up  *1500  *1.2MB  *99B'
 shown how-the-map-sees-it 'seen as 203.0.113.4:4011  *by 198.51.100.1:13116'
 shown map '198.51.100.1:13116  connected  3s'

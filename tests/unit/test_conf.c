@@ -56,6 +56,10 @@ static void the_least_configuration_has_sensible_defaults(void **state)
 	(void)state;
 	assert_key(c->identity.private_key, PRIVATE_1);
 	assert_false(crypto_is_zero(c->identity.public_key, KEY_SIZE));
+	assert_int_equal(c->cipher, CIPHER_NONE);
+	assert_int_equal(c->crypto, CRYPTO_AUTO);
+	assert_true(c->offload);
+	assert_true(c->spin == CONF_SPIN_AUTO);
 	assert_string_equal(c->control_socket, "/run/warp/warpd.sock");
 	assert_int_equal(c->interfaces.scan_interval, 10 * NS_PER_S);
 	assert_int_equal(c->interfaces.keepalive_interval, 5 * NS_PER_S);
@@ -79,6 +83,10 @@ static void the_least_configuration_has_sensible_defaults(void **state)
 }
 
 static const char everything[] = HEAD
+	"cipher: aes-256-gcm\n"
+	"crypto: ipsec-mb\n"
+	"offload: no\n"
+	"spin: 50us\n"
 	"control_socket: /run/x.sock\n"
 	"interfaces:\n"
 	"  interface_scan_interval: 2.5\n"
@@ -113,6 +121,30 @@ static const char everything[] = HEAD
 	"  - name: control\n"
 	"    peers: b\n"
 	"    gate: { path: /run/warp/c.sock, type: dgram, mode: 0660, group: video }\n";
+
+static void what_packets_cost_is_as_written(void **state)
+{
+	struct conf *c = parse(everything);
+
+	(void)state;
+	assert_int_equal(c->cipher, CIPHER_AES_256_GCM);
+	assert_int_equal(c->crypto, CRYPTO_IPSEC_MB);
+	assert_false(c->offload);
+	assert_int_equal(c->spin, 50 * NS_PER_US);
+	conf_free(c);
+	c = parse("cipher: chacha20-poly1305\ncrypto: libsodium\noffload: yes\nspin: 0\n" HEAD PEER
+			  TUNNEL);
+	assert_int_equal(c->cipher, CIPHER_CHACHA20_POLY1305);
+	assert_int_equal(c->crypto, CRYPTO_LIBSODIUM);
+	assert_true(c->offload);
+	assert_int_equal(c->spin, 0);
+	conf_free(c);
+	c = parse("cipher: auto\ncrypto: auto\nspin: auto\n" HEAD PEER TUNNEL);
+	assert_int_equal(c->cipher, CIPHER_NONE);
+	assert_int_equal(c->crypto, CRYPTO_AUTO);
+	assert_true(c->spin == CONF_SPIN_AUTO);
+	conf_free(c);
+}
 
 static void interfaces_and_maps_are_as_written(void **state)
 {
@@ -471,6 +503,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_least_configuration_has_sensible_defaults),
+		cmocka_unit_test(what_packets_cost_is_as_written),
 		cmocka_unit_test(interfaces_and_maps_are_as_written),
 		cmocka_unit_test(peers_are_as_written),
 		cmocka_unit_test(tunnels_are_as_written),

@@ -122,6 +122,16 @@ static const struct mistake {
 	{ INTERFACES("exclusion_patterns: ['((a{99}){99}){99}']"), "2:36",
 	  "is too large; a pattern has" },
 
+	/* what packets cost */
+	{ HEAD "cipher: rot13\n" PEER TUNNEL, "2:9",
+	  "cipher must be one of auto, chacha20-poly1305, aes-256-gcm, not 'rot13'" },
+	{ HEAD "crypto: openssl\n" PEER TUNNEL, "2:9",
+	  "crypto must be one of auto, libsodium, ipsec-mb, not 'openssl'" },
+	{ HEAD "offload: tcp\n" PEER TUNNEL, "2:10", "offload must be true or false" },
+	{ HEAD "spin: 2ms\n" PEER TUNNEL, "2:7", "spin is 2ms; it must be from 0s to 1ms" },
+	{ HEAD "spin: always\n" PEER TUNNEL, "2:7", "spin must be a duration such as" },
+	{ HEAD "spin: [auto]\n" PEER TUNNEL, "2:7", "spin must be a single value" },
+
 	/* maps and peers */
 	{ MAP("map.example.net:0"), "2:80", "the port of 'map.example.net:0' is 0" },
 	{ MAP("map.example.net:70000"), "2:80", "address must be host:port" },
