@@ -9,7 +9,9 @@
  *   previous   still opens late datagrams; so does the older one before it, since two ends that
  *              initiate at once make two sessions within a round trip
  *   pending    we answered an initiation; becomes current with the first datagram that opens
- *              under it (key confirmation), so a replayed initiation costs a slot and no more
+ *              under it (key confirmation), so a replayed initiation costs a slot and no more.
+ *              The first slot is for initiations later than all that were confirmed; what may be
+ *              a replay, or come from a node whose clock went back, has the second one only
  *
  * The same initiation goes out on every path and is repeated unchanged within an attempt; the
  * same response goes back to every source from which a copy of it came.
@@ -40,6 +42,10 @@ struct assoc {
 	u64 retry_at;                  /* next initiation, TIME_NEVER: none wanted */
 	u64 sent_at;                   /* the last initiation */
 	u32 sends;                     /* initiations since the last kick */
+	u64 stamp_sent;                /* of our last initiation */
+	u32 life;       /* of the last session confirmed that the remote node began */
+	u64 stamp;      /* the same */
+	u64 stamp_high; /* of all those */
 	struct cookie_jar jar;
 };
 

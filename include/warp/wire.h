@@ -69,6 +69,10 @@ struct wire_hello {
 	u8 version; /* WIRE_VERSION */
 	u8 ciphers; /* CIPHER_BITs: what the initiator can; the responder sets the one it chose */
 	u16 flags;  /* 0; unknown bits are ignored */
+	/* Of an initiation, 0 in the answer. A later one of the same life has a greater stamp; only
+	 * the initiator's clock is in it, which may begin anew with each life. */
+	u32 life; /* random */
+	u64 stamp;
 };
 
 #define WIRE_INITIATION_NOISE 8u

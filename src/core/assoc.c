@@ -81,11 +81,40 @@ void assoc_make_current(struct hub *hub, struct assoc *a, struct session *sessio
 	a->sends = 0;
 }
 
+/* Its initiation was made after all that were confirmed: it is no replay of those. */
+static bool is_later(const struct assoc *a, const struct session *s)
+{
+	return s->stamp > (s->life == a->life ? a->stamp : a->stamp_high);
+}
+
+/* Which of two that are later shall have the first slot? The remote node is likely to live on. */
+static bool goes_first(const struct assoc *a, const struct session *s, const struct session *other)
+{
+	if (!other || s->life == other->life)
+		return !other || s->stamp > other->stamp;
+	if (s->life == a->life || other->life == a->life)
+		return s->life == a->life;
+	return s->stamp > other->stamp;
+}
+
+_Static_assert(HUB_PENDING == 2, "one for what is later, one for what may be a replay");
+
 void assoc_add_pending(struct hub *hub, struct assoc *a, struct session *session)
 {
-	hub_session_destroy(hub, a->pending[HUB_PENDING - 1]);
-	memmove(&a->pending[1], &a->pending[0], (HUB_PENDING - 1) * sizeof(a->pending[0]));
-	a->pending[0] = session;
+	hub_session_destroy(hub, a->pending[1]);
+	a->pending[1] = session;
+	if (is_later(a, session) && goes_first(a, session, a->pending[0])) {
+		a->pending[1] = a->pending[0];
+		a->pending[0] = session;
+	}
+}
+
+static void remember_stamp(struct assoc *a, const struct session *s)
+{
+	a->life = s->life;
+	a->stamp = s->stamp;
+	if (s->stamp > a->stamp_high)
+		a->stamp_high = s->stamp;
 }
 
 bool assoc_answered(const struct assoc *a, u32 remote_index, u64 now)
@@ -114,6 +143,7 @@ bool assoc_confirm(struct hub *hub, struct assoc *a, struct session *session, u6
 	for (u32 i = 0; i < HUB_PENDING; i++) {
 		if (a->pending[i] == session) {
 			a->pending[i] = NULL;
+			remember_stamp(a, session);
 			if (crossing_is_ours(hub, a, session))
 				add_previous(hub, a, session);
 			else
@@ -151,7 +181,10 @@ void assoc_stamp_initiation(struct assoc *a, u64 now)
 
 static int initiation_write(struct hub *hub, struct assoc *a, struct initiation *in)
 {
-	struct wire_hello h = { .version = WIRE_VERSION, .ciphers = hub->options.ciphers };
+	struct wire_hello h = { .version = WIRE_VERSION,
+				.ciphers = hub->options.ciphers,
+				.life = hub->life,
+				.stamp = a->stamp_sent };
 	u8 ephemeral[KEY_SIZE], hello[WIRE_HELLO_SIZE];
 	int r;
 
@@ -177,6 +210,7 @@ static int initiation_begin(struct hub *hub, struct assoc *a, u64 now)
 
 	if (!in)
 		return -ENOMEM;
+	a->stamp_sent = now > a->stamp_sent ? now : a->stamp_sent + 1;
 	r = hub_index_take(hub, a, &in->index);
 	if (r == 0) {
 		r = initiation_write(hub, a, in);

@@ -120,6 +120,7 @@ int hub_create(struct hub **ret, const struct hub_options *options)
 	cookie_checker_init(&hub->checker, options->identity.public_key, &options->random);
 	ratelim_init(&hub->load, options->handshake_rate, options->handshake_rate);
 	random_fill(&options->random, &seed, sizeof(seed));
+	hub->life = random_u32(&options->random);
 	ratelim_table_init(&hub->sources, SOURCE_RATE, SOURCE_BURST, seed);
 	*ret = hub;
 	return 0;
@@ -274,10 +275,10 @@ static int make_session(struct hub *hub, const struct handshake *hs, struct asso
 }
 
 /* Answers an authentic initiation: a pending session here, the response in ret. */
-static int respond(struct hub *hub, u64 now, struct handshake *hs, struct assoc *assoc, u8 ciphers,
-		   const u8 *initiation, struct hub_result *ret)
+static int respond(struct hub *hub, u64 now, struct handshake *hs, struct assoc *assoc,
+		   const struct wire_hello *hello, const u8 *initiation, struct hub_result *ret)
 {
-	enum cipher cipher = choose_cipher(hub->options.ciphers, ciphers);
+	enum cipher cipher = choose_cipher(hub->options.ciphers, hello->ciphers);
 	struct session *session;
 	u32 index;
 	int r = hub_index_take(hub, assoc, &index);
@@ -292,6 +293,8 @@ static int respond(struct hub *hub, u64 now, struct handshake *hs, struct assoc 
 		hub_index_release(hub, index);
 		return r;
 	}
+	session->life = hello->life;
+	session->stamp = hello->stamp;
 	assoc_add_pending(hub, assoc, session);
 	ret->verdict = HUB_REPLY;
 	ret->assoc = assoc;
@@ -323,7 +326,7 @@ static void receive_initiation(struct hub *hub, u64 now, const struct endpoint *
 		result_drop(ret, DROP_UNKNOWN_PEER);
 	} else if (assoc_answered(assoc, get_u32(data + 4), now)) {
 		result_drop(ret, DROP_RATE_LIMITED);
-	} else if (respond(hub, now, &hs, assoc, hello.ciphers, data, ret) < 0) {
+	} else if (respond(hub, now, &hs, assoc, &hello, data, ret) < 0) {
 		result_drop(ret, DROP_NO_BUFFER);
 	} else {
 		answer_remember(hub, now, data + size - 2 * MAC_SIZE, ret);

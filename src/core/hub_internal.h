@@ -46,6 +46,7 @@ struct answer {
 
 struct hub {
 	struct hub_options options;
+	u32 life; /* tells our stamps from those before the last restart */
 	struct cookie_checker checker;
 	struct ratelim load;
 	struct ratelim_table sources;
@@ -67,7 +68,8 @@ void hub_session_destroy(struct hub *hub, struct session *session);
 void assoc_cancel_initiation(struct hub *hub, struct assoc *a);
 /* session becomes current, current becomes previous. */
 void assoc_make_current(struct hub *hub, struct assoc *a, struct session *session, u64 now);
-/* Keeps a session that we answered with until it is confirmed; the oldest unconfirmed one goes. */
+/* Keeps a session that we answered with until it is confirmed. One that may be the answer to a
+ * replay takes the place of another such; else the oldest unconfirmed one goes. */
 void assoc_add_pending(struct hub *hub, struct assoc *a, struct session *session);
 /* Was the initiation of this index answered a moment ago, although the answer itself has been
  * forgotten? To answer again would push out a session that the other end may have chosen by now. */

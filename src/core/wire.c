@@ -38,10 +38,11 @@ int wire_get_transport(const u8 *p, size_t size, struct wire_transport *ret)
 
 void wire_put_hello(u8 p[static WIRE_HELLO_SIZE], const struct wire_hello *h)
 {
-	memset(p, 0, WIRE_HELLO_SIZE);
 	p[0] = h->version;
 	p[1] = h->ciphers;
 	put_u16(p + 2, h->flags);
+	put_u32(p + 4, h->life);
+	put_u64(p + 8, h->stamp);
 }
 
 int wire_get_hello(const u8 p[static WIRE_HELLO_SIZE], struct wire_hello *ret)
@@ -51,6 +52,8 @@ int wire_get_hello(const u8 p[static WIRE_HELLO_SIZE], struct wire_hello *ret)
 	ret->version = p[0];
 	ret->ciphers = p[1];
 	ret->flags = get_u16(p + 2);
+	ret->life = get_u32(p + 4);
+	ret->stamp = get_u64(p + 8);
 	return 0;
 }
 

@@ -17,6 +17,7 @@ struct end {
 	struct identity identity;
 	struct assoc assoc; /* the other end */
 	struct endpoint at;
+	u64 behind; /* its clock shows as much less */
 };
 
 struct bench {
@@ -82,6 +83,11 @@ static void end(struct bench *b)
 	assert_int_equal(b->heap.live, 0);
 }
 
+static u64 clock_of(const struct bench *b, int n)
+{
+	return b->now - b->end[n].behind;
+}
+
 /* What end n makes of a datagram of the other's. */
 static enum hub_verdict hear(struct bench *b, int n, const u8 *data, size_t size,
 			     struct hub_result *ret)
@@ -89,7 +95,7 @@ static enum hub_verdict hear(struct bench *b, int n, const u8 *data, size_t size
 	static u8 copy[2048];
 
 	memcpy(copy, data, size);
-	hub_receive(b->end[n].hub, b->now, &b->end[!n].at, copy, size, ret);
+	hub_receive(b->end[n].hub, clock_of(b, n), &b->end[!n].at, copy, size, ret);
 	return ret->verdict;
 }
 
@@ -99,8 +105,8 @@ static void initiate(struct bench *b, int n, u8 ret[static WIRE_INITIATION_SIZE]
 	struct end *end = &b->end[n];
 
 	assoc_rest(end->hub, &end->assoc);
-	assoc_kick(end->hub, &end->assoc, b->now);
-	assert_true(assoc_expire(end->hub, &end->assoc, b->now));
+	assoc_kick(end->hub, &end->assoc, clock_of(b, n));
+	assert_true(assoc_expire(end->hub, &end->assoc, clock_of(b, n)));
 	memcpy(ret, assoc_initiation(&end->assoc), WIRE_INITIATION_SIZE);
 }
 
@@ -121,7 +127,7 @@ static enum hub_verdict say(struct bench *b, struct session *session)
 	u8 data[WIRE_OVERHEAD + 1] = { 0 };
 	struct hub_result r;
 
-	assert_int_equal(session_seal(session, b->now, data, 1), 0);
+	assert_int_equal(session_seal(session, clock_of(b, 0), data, 1), 0);
 	return hear(b, 1, data, sizeof(data), &r);
 }
 
@@ -189,12 +195,98 @@ static void copies_whose_answer_was_forgotten_do_not_end_what_was_answered(void 
 	end(&b);
 }
 
+/* Old initiations of end 0, none of whose answers ever came, and a session confirmed after them. */
+static void record_and_connect(struct bench *b, u8 old[2][WIRE_INITIATION_SIZE])
+{
+	struct hub_result r;
+
+	for (int n = 0; n < 2; n++) {
+		initiate(b, 0, old[n]);
+		assert_int_equal(hear(b, 1, old[n], WIRE_INITIATION_SIZE, &r), HUB_REPLY);
+		b->now += 20 * NS_PER_S;
+		assoc_expire(b->end[1].hub, &b->end[1].assoc, b->now);
+	}
+	shake_hands(b);
+	assert_int_equal(say(b, b->end[0].assoc.current), HUB_OPENED);
+	b->now += 20 * NS_PER_S;
+}
+
+/* End 0 initiates; before its answer is there, the old ones come to end 1 once more. */
+static void shake_hands_amid_replays(struct bench *b, u8 old[2][WIRE_INITIATION_SIZE])
+{
+	u8 initiation[WIRE_INITIATION_SIZE];
+	struct hub_result answer, r;
+
+	initiate(b, 0, initiation);
+	assert_int_equal(hear(b, 1, initiation, sizeof(initiation), &answer), HUB_REPLY);
+	for (int n = 0; n < 2; n++)
+		hear(b, 1, old[n], WIRE_INITIATION_SIZE, &r);
+	assert_int_equal(hear(b, 0, answer.reply, answer.reply_size, &r), HUB_ESTABLISHED);
+	assert_int_equal(say(b, b->end[0].assoc.current), HUB_OPENED);
+	assert_int_equal(b->end[1].assoc.current->remote_index,
+			 b->end[0].assoc.current->local_index);
+}
+
+static void old_initiations_do_not_push_out_what_a_genuine_one_began(void **state)
+{
+	u8 old[2][WIRE_INITIATION_SIZE];
+	struct bench b;
+
+	(void)state;
+	begin(&b, 100);
+	record_and_connect(&b, old);
+	shake_hands_amid_replays(&b, old);
+	end(&b);
+}
+
+/* End 0 comes back with a clock that begins anew. */
+static void reboot(struct bench *b)
+{
+	assoc_clear(b->end[0].hub, &b->end[0].assoc);
+	hub_destroy(b->end[0].hub);
+	begin_end(b, 0, 100);
+	b->end[0].behind = b->now - 3 * NS_PER_S;
+}
+
+static void a_rebooted_end_gets_in_although_its_clock_went_back(void **state)
+{
+	struct bench b;
+
+	(void)state;
+	begin(&b, 100);
+	shake_hands(&b);
+	assert_int_equal(say(&b, b.end[0].assoc.current), HUB_OPENED);
+	reboot(&b);
+	shake_hands(&b);
+	assert_int_equal(say(&b, b.end[0].assoc.current), HUB_OPENED);
+	end(&b);
+}
+
+static void what_was_said_before_a_reboot_is_old_though_its_stamps_are_later(void **state)
+{
+	u8 old[2][WIRE_INITIATION_SIZE];
+	struct bench b;
+
+	(void)state;
+	begin(&b, 100);
+	record_and_connect(&b, old);
+	reboot(&b);
+	shake_hands(&b);
+	assert_int_equal(say(&b, b.end[0].assoc.current), HUB_OPENED);
+	b.now += 20 * NS_PER_S;
+	shake_hands_amid_replays(&b, old);
+	end(&b);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_session_younger_than_the_current_one_outlives_it),
 		cmocka_unit_test(answering_the_other_end_does_not_spoil_its_cookie),
 		cmocka_unit_test(copies_whose_answer_was_forgotten_do_not_end_what_was_answered),
+		cmocka_unit_test(old_initiations_do_not_push_out_what_a_genuine_one_began),
+		cmocka_unit_test(a_rebooted_end_gets_in_although_its_clock_went_back),
+		cmocka_unit_test(what_was_said_before_a_reboot_is_old_though_its_stamps_are_later),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -48,26 +48,27 @@ static void what_is_short_or_of_another_kind_or_flagged_is_no_transport_datagram
 	assert_int_equal(got.counter, 7);
 }
 
-static void a_hello_is_version_ciphers_flags_and_room(void **state)
+static void a_hello_is_version_ciphers_flags_life_and_stamp(void **state)
 {
-	const struct wire_hello h = { WIRE_VERSION, 0x06, 0x8001 };
+	const struct wire_hello h = { WIRE_VERSION, 0x06, 0x8001, 0x11223344, 0x0102030405060708 };
 	struct wire_hello got;
 	u8 p[WIRE_HELLO_SIZE];
 
 	(void)state;
 	memset(p, 0xff, sizeof(p));
 	wire_put_hello(p, &h);
-	assert_hex(p, sizeof(p), "01 06 8001 000000000000000000000000");
-	p[15] = 9; /* what a later version may say there */
+	assert_hex(p, sizeof(p), "01 06 8001 11223344 0102030405060708");
 	assert_int_equal(wire_get_hello(p, &got), 0);
 	assert_int_equal(got.version, WIRE_VERSION);
 	assert_int_equal(got.ciphers, 0x06);
 	assert_int_equal(got.flags, 0x8001);
+	assert_int_equal(got.life, 0x11223344);
+	assert_int_equal(got.stamp, 0x0102030405060708);
 }
 
 static void a_hello_of_another_version_is_refused(void **state)
 {
-	struct wire_hello got = { 7, 7, 7 };
+	struct wire_hello got = { 7, 7, 7, 7, 7 };
 	u8 p[WIRE_HELLO_SIZE] = { 0 };
 
 	(void)state;
@@ -578,7 +579,7 @@ int main(void)
 		cmocka_unit_test(a_transport_header_is_kind_receiver_counter),
 		cmocka_unit_test(
 			what_is_short_or_of_another_kind_or_flagged_is_no_transport_datagram),
-		cmocka_unit_test(a_hello_is_version_ciphers_flags_and_room),
+		cmocka_unit_test(a_hello_is_version_ciphers_flags_life_and_stamp),
 		cmocka_unit_test(a_hello_of_another_version_is_refused),
 		cmocka_unit_test(handshake_datagrams_have_the_sizes_that_are_drawn),
 		cmocka_unit_test(a_payload_of_1400_bytes_costs_at_most_40_more),
