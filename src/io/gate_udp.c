@@ -8,42 +8,58 @@
  * where processes do not trust each other. Senders with an address that is not loopback are
  * refused.
  *
+ * With `offload`, payloads of one size that follow one another go out as one train, which the kernel
+ * cuts (UDP_SEGMENT) unless the application takes trains itself (UDP_GRO): for any other, each is a
+ * datagram as ever. What an application sends as a train comes in as one, and is cut here.
+ *
  * An application that is not there is no error. The kernel tells it (IP_RECVERR) by failing the
- * next call and by an entry of the error queue for each datagram that nobody wanted: each becomes
- * DROP_GATE_CLOSED. That the application's receive buffer overflowed, the kernel tells to nobody.
+ * next call and by an entry of the error queue for each message that nobody wanted: its payloads
+ * become DROP_GATE_CLOSED. That the application's receive buffer overflowed, the kernel tells to nobody.
  */
 #include "warp/gate.h"
 
 #include <errno.h>
+#include <netinet/in.h>
+#include <netinet/udp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "io/udp_control.h"
+#include "warp/log.h"
 #include "warp/sockaddr.h"
 #include "warp/text.h"
 
-#define BATCH 32u
+#define BATCH 32u                        /* messages a call */
+#define TRAINS_AT_ONCE 8u                /* of the application, of up to 64 KiB each */
+#define QUEUE_PAYLOADS 256u              /* on their way to the application */
 #define RECEIVE_BUFFER (4 * 1024 * 1024) /* bytes that an application may be ahead of us */
 #define ERRORS_AT_ONCE 64u
 
 struct gate_udp {
 	struct gate gate;
 	bool learn;             /* deliveries go to the last sender */
+	bool segmentation;      /* trains go out, until the kernel refuses one */
+	bool trains_come;       /* there were some in the last batch */
+	u32 last_sent;          /* payloads in the last message that the kernel took */
+	struct endpoint local;  /* as configured, to be named by */
 	struct endpoint target; /* family 0: nobody has sent yet */
 	union inet_sockaddr to; /* target, as the kernel wants it */
 	socklen_t to_size;
 	struct {
 		struct mmsghdr message[BATCH];
 		struct iovec vector[BATCH];
+		union udp_control control[BATCH];
 		union inet_sockaddr source[BATCH];
 		struct buf *buf[BATCH];
 	} in;
 	struct {
 		struct mmsghdr message[BATCH];
-		struct iovec vector[BATCH];
-		struct buf *buf[BATCH];
-		u32 count;
+		union udp_control control[BATCH];
+		struct iovec vector[QUEUE_PAYLOADS]; /* messages are runs of these */
+		struct buf *buf[QUEUE_PAYLOADS];
+		u32 count; /* payloads */
 	} out;
 };
 
@@ -57,6 +73,12 @@ static void drop(struct gate_udp *u, enum drop_reason reason)
 	engine_gate_dropped(u->gate.engine, u->gate.tunnel, reason);
 }
 
+static void drop_some(struct gate_udp *u, enum drop_reason reason, u32 count)
+{
+	while (count--)
+		drop(u, reason);
+}
+
 static void set_target(struct gate_udp *u, const struct endpoint *target)
 {
 	if (endpoint_equal(&u->target, target))
@@ -67,7 +89,8 @@ static void set_target(struct gate_udp *u, const struct endpoint *target)
 
 /* --- from the application ----------------------------------------------------------------- */
 
-/* Counts the datagrams that found nobody. */
+/* Counts the payloads that found nobody. An entry does not say of how many; on loopback it is there
+ * as soon as they are sent, so it is about the last ones. */
 static void read_errors(struct gate_udp *u)
 {
 	struct msghdr message = { 0 };
@@ -76,7 +99,7 @@ static void read_errors(struct gate_udp *u)
 	for (i = 0; i < ERRORS_AT_ONCE; i++) {
 		if (recvmsg(u->gate.fd, &message, MSG_ERRQUEUE | MSG_DONTWAIT) < 0)
 			return;
-		drop(u, DROP_GATE_CLOSED);
+		drop_some(u, DROP_GATE_CLOSED, u->last_sent);
 	}
 }
 
@@ -96,16 +119,50 @@ static void discard(struct gate_udp *u)
 /* Buffers for the next batch, as many as there are. */
 static u32 get_buffers(struct gate_udp *u)
 {
-	u32 i;
+	u32 i, most = u->trains_come ? TRAINS_AT_ONCE : BATCH;
 
-	for (i = 0; i < BATCH; i++) {
+	for (i = 0; i < most; i++) {
 		u->in.buf[i] = gate_buf(&u->gate);
 		if (!u->in.buf[i])
 			break;
 		u->in.vector[i].iov_base = buf_data(u->in.buf[i]);
 		u->in.message[i].msg_hdr.msg_namelen = sizeof(u->in.source[i]);
+		udp_control_prepare(&u->in.message[i].msg_hdr, &u->in.control[i]);
 	}
 	return i;
+}
+
+/* Each payload gets a buffer of its own, as it is framed and sealed where it lies. */
+static void send_cut(struct gate_udp *u, u64 now, struct buf *train, u32 segment)
+{
+	u32 at, size;
+	struct buf *b;
+
+	for (at = 0; at < train->length; at += segment) {
+		size = train->length - at < segment ? train->length - at : segment;
+		b = gate_buf(&u->gate);
+		if (!b) {
+			drop(u, DROP_NO_BUFFER);
+			continue;
+		}
+		memcpy(buf_data(b), buf_data(train) + at, size);
+		b->length = size;
+		engine_send(u->gate.engine, now, u->gate.tunnel, b);
+	}
+	buf_put(train);
+}
+
+/* Takes over the reference to b: what was received with message i. */
+static void send_whole_or_cut(struct gate_udp *u, u64 now, u32 i, struct buf *b)
+{
+	u32 segment = udp_control_segment(&u->in.message[i].msg_hdr);
+
+	if (segment && segment < b->length) {
+		u->trains_come = true;
+		send_cut(u, now, b, segment);
+	} else {
+		engine_send(u->gate.engine, now, u->gate.tunnel, b);
+	}
 }
 
 /* Takes over the reference to the buffer. */
@@ -126,7 +183,7 @@ static void take(struct gate_udp *u, u64 now, u32 i)
 		if (u->learn)
 			set_target(u, &source);
 		b->length = m->msg_len;
-		engine_send(u->gate.engine, now, u->gate.tunnel, b);
+		send_whole_or_cut(u, now, i, b);
 	}
 }
 
@@ -142,6 +199,8 @@ static void udp_readable(struct gate *g, u64 now)
 		discard(u);
 	if (count <= 0)
 		read_errors(u);
+	else
+		u->trains_come = false;
 	/* In the order of arrival; then the unused ones, so that the next to be used is warm. */
 	for (i = 0; i < room; i++) {
 		if ((int)i < count)
@@ -167,23 +226,81 @@ static enum drop_reason send_failed(int error)
 	}
 }
 
-/* Sends what is queued from `from` on; returns how many are done with. A refusal concerns what was
- * sent before: it is read from the error queue, and the same datagram is sent again. */
+/* How many payloads from `from` on make one message: all of one size, but the last may be less. */
+static u32 train_length(const struct gate_udp *u, u32 from)
+{
+	const struct iovec *v = &u->out.vector[from];
+	u32 most = u->segmentation ? u->out.count - from : 1, n = 1;
+	size_t bytes = v[0].iov_len;
+
+	if (most > UDP_SEGMENTS_MAX)
+		most = UDP_SEGMENTS_MAX;
+	while (n < most && v[n - 1].iov_len == v[0].iov_len && v[n].iov_len <= v[0].iov_len &&
+	       bytes + v[n].iov_len <= UDP_TRAIN_MAX)
+		bytes += v[n++].iov_len;
+	return n;
+}
+
+/* Makes messages of what is queued from `from` on; returns how many. */
+static u32 gather(struct gate_udp *u, u32 from)
+{
+	u32 i, n;
+
+	for (i = 0; i < BATCH && from < u->out.count; i++, from += n) {
+		struct msghdr *h = &u->out.message[i].msg_hdr;
+
+		n = train_length(u, from);
+		h->msg_iov = &u->out.vector[from];
+		h->msg_iovlen = n;
+		h->msg_namelen = u->to_size;
+		udp_control_put(h, &u->out.control[i], n > 1 ? (u32)h->msg_iov->iov_len : 0);
+	}
+	return i;
+}
+
+/* Is it the train that was refused? Once is enough, for instance with an lo whose MTU is small. */
+static bool give_up_trains(struct gate_udp *u, u32 payloads, int error)
+{
+	if (payloads < 2 || (error != EINVAL && error != EMSGSIZE && error != EIO &&
+			     error != ENOPROTOOPT && error != EOPNOTSUPP))
+		return false;
+	u->segmentation = false;
+	log_warnx("udp %s: the kernel refuses trains (%s): payloads go one by one",
+		  endpoint_text(&u->local), strerror(error));
+	return true;
+}
+
+/* The kernel took count messages: how many payloads these are. */
+static u32 payloads_sent(struct gate_udp *u, u32 count)
+{
+	u32 i, n = 0;
+
+	for (i = 0; i < count; i++)
+		n += (u32)u->out.message[i].msg_hdr.msg_iovlen;
+	u->last_sent = (u32)u->out.message[count - 1].msg_hdr.msg_iovlen;
+	return n;
+}
+
+/* Sends what is queued from `from` on; returns how many payloads are done with. A refusal concerns
+ * what was sent before: it is read from the error queue, and the same message is sent again. */
 static u32 send_some(struct gate_udp *u, u32 from, u32 *refusals)
 {
-	int sent = sendmmsg(u->gate.fd, u->out.message + from, u->out.count - from,
-			    MSG_DONTWAIT | MSG_NOSIGNAL);
+	u32 first, count = gather(u, from);
+	int sent = sendmmsg(u->gate.fd, u->out.message, count, MSG_DONTWAIT | MSG_NOSIGNAL);
 
 	if (sent > 0)
-		return (u32)sent;
+		return payloads_sent(u, (u32)sent);
 	if (errno == EINTR)
 		return 0;
-	if (errno == ECONNREFUSED && (*refusals)++ < 2 * BATCH) {
+	if (errno == ECONNREFUSED && (*refusals)++ < 2 * QUEUE_PAYLOADS) {
 		read_errors(u);
 		return 0;
 	}
-	drop(u, send_failed(errno));
-	return 1;
+	first = (u32)u->out.message[0].msg_hdr.msg_iovlen;
+	if (give_up_trains(u, first, errno))
+		return 0;
+	drop_some(u, send_failed(errno), first);
+	return first;
 }
 
 static void udp_flush(struct gate *g)
@@ -211,8 +328,7 @@ static void udp_deliver(struct gate *g, const struct delivery *d)
 	i = u->out.count++;
 	u->out.buf[i] = d->buf;
 	u->out.vector[i] = (struct iovec){ .iov_base = d->data, .iov_len = d->size };
-	u->out.message[i].msg_hdr.msg_namelen = u->to_size;
-	if (u->out.count == BATCH)
+	if (u->out.count == QUEUE_PAYLOADS)
 		udp_flush(g);
 }
 
@@ -246,8 +362,6 @@ static void prepare_messages(struct gate_udp *u)
 		u->in.message[i].msg_hdr.msg_iov = &u->in.vector[i];
 		u->in.message[i].msg_hdr.msg_iovlen = 1;
 		u->in.message[i].msg_hdr.msg_name = &u->in.source[i];
-		u->out.message[i].msg_hdr.msg_iov = &u->out.vector[i];
-		u->out.message[i].msg_hdr.msg_iovlen = 1;
 		u->out.message[i].msg_hdr.msg_name = &u->to;
 	}
 }
@@ -266,6 +380,17 @@ static void set_options(int fd, int family)
 		setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &size, sizeof(size));
 }
 
+/* Trains, as far as the kernel has them. */
+static void use_trains(struct gate_udp *u)
+{
+	int value = 0;
+	socklen_t size = sizeof(value);
+
+	u->segmentation = getsockopt(u->gate.fd, SOL_UDP, UDP_SEGMENT, &value, &size) == 0;
+	value = 1;
+	setsockopt(u->gate.fd, SOL_UDP, UDP_GRO, &value, sizeof(value));
+}
+
 static int bind_local(struct gate_udp *u, const struct endpoint *local)
 {
 	union inet_sockaddr name;
@@ -277,6 +402,8 @@ static int bind_local(struct gate_udp *u, const struct endpoint *local)
 	if (u->gate.fd < 0)
 		return -errno;
 	set_options(u->gate.fd, name.any.sa_family);
+	if (u->gate.offload)
+		use_trains(u);
 	return bind(u->gate.fd, &name.any, size) < 0 ? -errno : 0;
 }
 
@@ -306,9 +433,11 @@ int gate_open_udp(struct gate **ret, const struct gate_options *options,
 					 .pool = options->pool,
 					 .tunnel = options->tunnel,
 					 .reserve = options->reserve,
+					 .offload = options->offload,
 					 .fd = -1 };
 		u->learn = conf->gate_to_application.address.family == 0;
 		set_target(u, &conf->gate_to_application);
+		u->local = conf->application_to_gate;
 		prepare_messages(u);
 		error = bind_local(u, &conf->application_to_gate);
 	}

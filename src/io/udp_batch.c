@@ -6,7 +6,7 @@
  * each also has a buffer from the pool; those that recvmmsg filled are handed out and replaced by
  * the next call, the others lie ready as they are.
  *
- * For sending, trains are cut in pieces, one message each: a datagram, or up to SEGMENTS_MAX
+ * For sending, trains are cut in pieces, one message each: a datagram, or up to UDP_SEGMENTS_MAX
  * datagrams of one size that the kernel cuts (UDP_SEGMENT), or where it cannot, one datagram of
  * the train. A cursor tells how far the kernel has taken them.
  */
@@ -14,24 +14,16 @@
 
 #include <errno.h>
 #include <netinet/in.h>
-#include <netinet/udp.h>
 #include <string.h>
 #include <sys/socket.h>
 
+#include "io/udp_control.h"
 #include "warp/sockaddr.h"
-
-#define SEGMENTS_MAX 64u /* UDP_MAX_SEGMENTS of all kernels; newer ones take 128 */
-#define PIECE_MAX 65507u /* the largest UDP payload in an IPv4 packet */
-
-union control {
-	struct cmsghdr header;
-	u8 bytes[CMSG_SPACE(sizeof(int))]; /* UDP_GRO an int, UDP_SEGMENT an u16 */
-};
 
 struct slot {
 	struct iovec iov;
 	union inet_sockaddr address;
-	union control control;
+	union udp_control control;
 };
 
 /* How many trains, and how many bytes of the next, the kernel has. */
@@ -100,27 +92,14 @@ static bool prepare(struct udp_batch *b, u32 i)
 	b->in_slot[i].iov.iov_base = buf_data(buf);
 	b->in_slot[i].iov.iov_len = BUF_PAYLOAD_MAX;
 	h->msg_namelen = sizeof(b->in_slot[i].address);
-	h->msg_control = &b->in_slot[i].control;
-	h->msg_controllen = sizeof(b->in_slot[i].control);
+	udp_control_prepare(h, &b->in_slot[i].control);
 	return true;
-}
-
-/* The size of the merged datagrams, 0 when nothing was merged. */
-static u32 merged_segment(struct msghdr *h)
-{
-	const struct cmsghdr *c = CMSG_FIRSTHDR(h); /* there is no room for a second one */
-	int size;
-
-	if (!c || c->cmsg_level != SOL_UDP || c->cmsg_type != UDP_GRO)
-		return 0;
-	memcpy(&size, CMSG_DATA(c), sizeof(size));
-	return size > 0 ? (u32)size : 0;
 }
 
 static void hand_out(struct udp_batch *b, u32 i, struct received *ret)
 {
 	struct mmsghdr *m = &b->in[i];
-	u32 segment = merged_segment(&m->msg_hdr);
+	u32 segment = udp_control_segment(&m->msg_hdr);
 
 	ret->buf = b->buf[i];
 	ret->buf->length = m->msg_len;
@@ -157,23 +136,11 @@ static u32 piece_size(const struct buf *b, u32 offset, bool segmentation)
 
 	if (!b->segment || left <= b->segment)
 		return left;
-	if (!segmentation || b->segment > PIECE_MAX / 2)
+	if (!segmentation || b->segment > UDP_TRAIN_MAX / 2)
 		return b->segment;
-	size = PIECE_MAX / b->segment;
-	size = (size < SEGMENTS_MAX ? size : SEGMENTS_MAX) * b->segment;
+	size = UDP_TRAIN_MAX / b->segment;
+	size = (size < UDP_SEGMENTS_MAX ? size : UDP_SEGMENTS_MAX) * b->segment;
 	return left < size ? left : size;
-}
-
-static void put_control(struct msghdr *h, union control *control, u32 segment)
-{
-	u16 size = (u16)segment;
-
-	control->header.cmsg_level = SOL_UDP;
-	control->header.cmsg_type = UDP_SEGMENT;
-	control->header.cmsg_len = CMSG_LEN(sizeof(size));
-	memcpy(CMSG_DATA(&control->header), &size, sizeof(size));
-	h->msg_control = control;
-	h->msg_controllen = CMSG_SPACE(sizeof(size));
 }
 
 static void put_piece(struct udp_batch *batch, u32 i, const struct outgoing *o, u32 offset,
@@ -185,12 +152,7 @@ static void put_piece(struct udp_batch *batch, u32 i, const struct outgoing *o, 
 	slot->iov.iov_base = buf_data(o->buf) + offset;
 	slot->iov.iov_len = size;
 	h->msg_namelen = endpoint_to_sockaddr(&o->destination, &slot->address);
-	if (o->buf->segment && size > o->buf->segment) {
-		put_control(h, &slot->control, o->buf->segment);
-	} else {
-		h->msg_control = NULL;
-		h->msg_controllen = 0;
-	}
+	udp_control_put(h, &slot->control, size > o->buf->segment ? o->buf->segment : 0);
 }
 
 /* Prepares messages for what is behind `at`; returns how many. */

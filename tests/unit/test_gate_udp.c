@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * test_gate_udp.c - loopback UDP gates: who may send, who gets the answers, and applications that
- * are not there.
+ * test_gate_udp.c - loopback UDP gates: who may send, who gets the answers, applications that are
+ * not there, and trains, which no application need know of.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -10,18 +10,23 @@
 #include <cmocka.h>
 
 #include <errno.h>
+#include <netinet/in.h>
+#include <netinet/udp.h>
 #include <unistd.h>
+
+#include "io/udp_control.h"
 
 #include "unit/fake_engine.h"
 #include "warp/gate.h"
 #include "warp/sockaddr.h"
 #include "warp/text.h"
 
-#define POOL 80u
+#define POOL 200u
 
 static struct pool *pool;
 static struct gate *gate;
 static struct endpoint local;
+static bool offload; /* of gates that are opened */
 
 static struct endpoint endpoint_of(int fd)
 {
@@ -52,7 +57,7 @@ static int application(const char *address)
 
 static void start(const char *address, const struct endpoint *answers_to)
 {
-	struct gate_options options = { .pool = pool };
+	struct gate_options options = { .pool = pool, .offload = offload };
 	struct conf_gate conf = { .kind = GATE_UDP };
 	struct conf_error error;
 
@@ -69,7 +74,16 @@ static int setup(void **state)
 	memset(&fake, 0, sizeof(fake));
 	pool = pool_create(&fake_allocator, POOL);
 	gate = NULL;
+	offload = false;
 	return pool ? 0 : -1;
+}
+
+static int setup_offload(void **state)
+{
+	int r = setup(state);
+
+	offload = true;
+	return r;
 }
 
 static int teardown(void **state)
@@ -299,7 +313,198 @@ static void address_that_is_not_loopback_is_refused(void **state)
 	gate = NULL;
 }
 
+/* --- trains ------------------------------------------------------------------------------- */
+
+/* An application that has said that it is there. */
+static int known_application(void)
+{
+	int fd = application("127.0.0.1");
+
+	put(fd, 10, 1);
+	gate_readable(gate, 1);
+	return fd;
+}
+
+/* Such a one that takes trains as they are. */
+static int train_application(void)
+{
+	int fd = known_application(), on = 1;
+
+	assert_int_equal(setsockopt(fd, SOL_UDP, UDP_GRO, &on, sizeof(on)), 0);
+	return fd;
+}
+
+/* What it gets: the whole; *ret_segment: of so many bytes each, 0: no train. */
+static ssize_t get_train(int fd, u32 *ret_segment)
+{
+	static u8 data[65536];
+	struct iovec vector = { data, sizeof(data) };
+	struct msghdr message = { .msg_iov = &vector, .msg_iovlen = 1 };
+	union udp_control control;
+	ssize_t size;
+
+	udp_control_prepare(&message, &control);
+	size = recvmsg(fd, &message, 0);
+	*ret_segment = size < 0 ? 0 : udp_control_segment(&message);
+	return size;
+}
+
+static void assert_train(int fd, u32 size, u32 segment)
+{
+	u32 got;
+
+	assert_int_equal(get_train(fd, &got), size);
+	assert_int_equal(got, segment);
+}
+
+static void deliver_many(u32 count, u32 size)
+{
+	while (count--)
+		deliver(size, 1);
+}
+
+static void payloads_of_one_size_go_out_as_one_train(void **state)
+{
+	int a;
+
+	(void)state;
+	start("127.1.0.1", NULL);
+	a = train_application();
+	deliver_many(40, 200);
+	gate_flush(gate);
+	assert_train(a, 40 * 200, 200);
+	assert_int_equal(get(a), -1);
+	close(a);
+}
+
+static void only_the_last_of_a_train_is_shorter(void **state)
+{
+	int a;
+
+	(void)state;
+	start("127.1.0.1", NULL);
+	a = train_application();
+	deliver_many(2, 200);
+	deliver(50, 1);
+	deliver(50, 1);
+	deliver(200, 1);
+	gate_flush(gate);
+	assert_train(a, 450, 200);
+	assert_train(a, 50, 0);
+	assert_train(a, 200, 0);
+	close(a);
+}
+
+static void train_has_64_payloads_or_65507_bytes_at_most(void **state)
+{
+	int a, large = 1 << 20;
+
+	(void)state;
+	start("127.1.0.1", NULL);
+	a = train_application();
+	setsockopt(a, SOL_SOCKET, SO_RCVBUFFORCE, &large, sizeof(large));
+	deliver_many(100, 20);
+	deliver_many(8, 9000);
+	gate_flush(gate);
+	assert_train(a, 64 * 20, 20);
+	assert_train(a, 36 * 20, 20);
+	assert_train(a, 7 * 9000, 9000);
+	assert_train(a, 9000, 0);
+	close(a);
+}
+
+static void application_that_knows_no_trains_gets_each_payload(void **state)
+{
+	const u32 sizes[] = { 30, 30, 30, 7, 7, 30, 1, 30, 30 };
+	u8 data[100];
+	int a;
+
+	(void)state;
+	start("::1", NULL);
+	a = application("::1");
+	put(a, 10, 1);
+	gate_readable(gate, 1);
+	for (u32 i = 0; i < ARRAY_SIZE(sizes); i++)
+		deliver(sizes[i], (u8)(i + 1));
+	gate_flush(gate);
+	for (u32 i = 0; i < ARRAY_SIZE(sizes); i++) {
+		assert_int_equal(recv(a, data, sizeof(data), 0), sizes[i]);
+		assert_int_equal(data[0], i + 1);
+		assert_int_equal(data[sizes[i] - 1], i + 1);
+	}
+	assert_int_equal(get(a), -1);
+	close(a);
+}
+
+static void train_of_an_application_is_cut_into_payloads(void **state)
+{
+	u8 data[950];
+	struct iovec vector = { data, sizeof(data) };
+	union inet_sockaddr to;
+	struct msghdr message = { .msg_name = &to, .msg_iov = &vector, .msg_iovlen = 1 };
+	union udp_control control;
+	int a;
+
+	(void)state;
+	start("127.1.0.1", NULL);
+	a = application("127.0.0.1");
+	for (u32 i = 0; i < sizeof(data); i++)
+		data[i] = (u8)(i / 100);
+	message.msg_namelen = endpoint_to_sockaddr(&local, &to);
+	udp_control_put(&message, &control, 100);
+	assert_int_equal(sendmsg(a, &message, 0), sizeof(data));
+	put(a, 33, 77);
+	gate_readable(gate, 1);
+	assert_int_equal(fake.sent, 11);
+	for (u32 i = 0; i < 10; i++) {
+		assert_int_equal(fake.size[i], i < 9 ? 100 : 50);
+		assert_int_equal(fake.first[i], i);
+	}
+	assert_int_equal(fake.size[10], 33);
+	close(a);
+}
+
+/* As does an lo whose MTU is small, an old kernel, and whatever else has something against trains. */
+static void kernel_that_refuses_trains_is_asked_once(void **state)
+{
+	int a, on = 1;
+
+	(void)state;
+	start("127.1.0.1", NULL);
+	a = train_application();
+	assert_int_equal(setsockopt(gate->fd, SOL_SOCKET, SO_NO_CHECK, &on, sizeof(on)), 0);
+	deliver_many(70, 20);
+	gate_flush(gate);
+	for (u32 i = 0; i < 70; i++)
+		assert_train(a, 20, 0);
+	on = 0;
+	assert_int_equal(setsockopt(gate->fd, SOL_SOCKET, SO_NO_CHECK, &on, sizeof(on)), 0);
+	deliver_many(2, 20);
+	gate_flush(gate);
+	assert_train(a, 20, 0);
+	assert_int_equal(fake.dropped[DROP_SEND_ERROR], 0);
+	close(a);
+}
+
+static void no_trains_without_offload(void **state)
+{
+	int a;
+
+	(void)state;
+	start("127.1.0.1", NULL);
+	a = train_application();
+	deliver_many(2, 20);
+	gate_flush(gate);
+	assert_train(a, 20, 0);
+	assert_train(a, 20, 0);
+	close(a);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define WITH_OFFLOAD(name)                                                                         \
+	{                                                                                          \
+#name "_with_offload", name, setup_offload, teardown, NULL                         \
+	}
 
 int main(void)
 {
@@ -315,6 +520,20 @@ int main(void)
 		TEST(empty_pool_drops_what_waits),
 		TEST(port_of_another_program_is_a_clear_error),
 		TEST(address_that_is_not_loopback_is_refused),
+		WITH_OFFLOAD(last_sender_gets_the_answers),
+		WITH_OFFLOAD(works_the_same_with_ipv6),
+		WITH_OFFLOAD(empty_datagram_is_counted),
+		WITH_OFFLOAD(largest_datagram_passes),
+		WITH_OFFLOAD(batches_keep_the_order),
+		WITH_OFFLOAD(application_that_went_away_is_counted),
+		WITH_OFFLOAD(empty_pool_drops_what_waits),
+		WITH_OFFLOAD(payloads_of_one_size_go_out_as_one_train),
+		WITH_OFFLOAD(only_the_last_of_a_train_is_shorter),
+		WITH_OFFLOAD(train_has_64_payloads_or_65507_bytes_at_most),
+		WITH_OFFLOAD(application_that_knows_no_trains_gets_each_payload),
+		WITH_OFFLOAD(train_of_an_application_is_cut_into_payloads),
+		WITH_OFFLOAD(kernel_that_refuses_trains_is_asked_once),
+		TEST(no_trains_without_offload),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
