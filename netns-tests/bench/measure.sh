@@ -143,7 +143,8 @@ measure_udp()
 		sample ${name}_goodput "$(jq ".peak * $size * 8 / 1e6" "$LAB/blast.json")"
 		sample ${name}_overload2 "$(jq '.overload2 / ([.peak, 1] | max)' "$LAB/blast.json")"
 		sample ${name}_overload4 "$(jq '.overload4 / ([.peak, 1] | max)' "$LAB/blast.json")"
-		# How many times the peak could be offered, where four was asked.
+		# How many times the peak could be offered, where two and four were asked.
+		sample ${name}_offered2 "$(jq '.offered2 / ([.peak, 1] | max)' "$LAB/blast.json")"
 		sample ${name}_offered4 "$(jq '.offered4 / ([.peak, 1] | max)' "$LAB/blast.json")"
 	done
 }

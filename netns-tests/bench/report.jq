@@ -67,6 +67,12 @@ with_means as $samples
 
 | def met: .value as $v | .goal | capture("(?<op>[<>]=) (?<limit>.*)")
 	| (.limit | tonumber) as $l | if .op == ">=" then $v >= $l else $v <= $l end;
+  # Says so where the sender, which shares the cores, could not offer what was asked.
+  def note: if (.metric | test("overload")) then
+	(.metric | capture("(?<u>udp[0-9]+)_overload(?<n>[24])")) as $c
+	| (values("warp"; "\($c.u)_offered\($c.n)") | median) as $m
+	| if $m and $m < 0.9 * ($c.n | tonumber) then " (only \($m * 10 | round / 10) times the peak could be offered)"
+	  else "" end else "" end;
   def pad($n): tostring | " " * ([$n - length, 0] | max) + .;
   def padr($n): tostring | . + " " * ([$n - length, 0] | max);
   def cell($system; $metric; $digits): (values($system; $metric) | median) as $m
@@ -88,5 +94,5 @@ with_means as $samples
 	"Mbit/s, microseconds; x2, x4: what arrives when twice and four times the peak is offered, of the peak",
 	"",
 	(($ratios + [$rows[] | select(.goal)])[]
-		| "\(.metric | padr(32))\(.value | pad(8))   goal \(.goal | padr(8)) \(if met then "met" else "MISSED" end)")
+		| "\(.metric | padr(32))\(.value | pad(8))   goal \(.goal | padr(8)) \(if met then "met" else "MISSED" end)\(note)")
   end
