@@ -16,7 +16,7 @@ enum drop_reason {
 	DROP_UNKNOWN_INDEX,   /* no session with this receiver index */
 	DROP_UNKNOWN_PEER,    /* handshake of a key that is not configured */
 	DROP_DUPLICATE,       /* counter seen before: a copy from another path, or a replay */
-	DROP_TOO_OLD,         /* counter is behind the replay window */
+	DROP_TOO_OLD,         /* behind the replay window, or what a map has taken since */
 	DROP_EXPIRED_SESSION, /* keys are past their life */
 	DROP_RATE_LIMITED,    /* too many handshakes */
 	DROP_COOKIE_REQUIRED, /* under load: answered with a cookie */

@@ -88,6 +88,9 @@ struct hub_result {
 	enum drop_reason reason;
 	struct assoc *assoc; /* may be NULL */
 	bool confirmed;      /* HUB_OPENED: a pending session has just become current */
+	/* HUB_OPENED: what was sealed later under the same keys has a greater counter, and what was
+	 * answered later a greater session. */
+	u64 session, counter;
 	bool current; /* HUB_OPENED: under the current session, or one as young (both ends initiated) */
 	u8 *plain;
 	size_t plain_size;

@@ -23,6 +23,26 @@
 
 _Static_assert(REGISTRY_INTERFACES <= WIRE_MAPPINGS_MAX, "a node does not fit in a response");
 
+/* When a node said something: it numbers what it says within a session, and its sessions follow one
+ * another. */
+struct registry_moment {
+	u64 session, counter;
+};
+
+#define REGISTRY_LATEST ((struct registry_moment){ UINT64_MAX, UINT64_MAX })
+
+static inline bool moment_before(struct registry_moment a, struct registry_moment b)
+{
+	return a.session < b.session || (a.session == b.session && a.counter < b.counter);
+}
+
+/* Where an interface was seen; lan may have no family. */
+struct registry_place {
+	struct wire_mapping seen;
+	struct registry_moment said;
+	u8 listener;
+};
+
 struct registry;
 struct registry_node; /* opaque; has room for the owner's pointer */
 
@@ -48,14 +68,15 @@ const u8 *registry_key(const struct registry_node *node);
 void *registry_owner(const struct registry_node *node);
 void registry_set_owner(struct registry_node *node, void *owner);
 
-/* Stores where an interface was seen; lan may have no family. A node that has REGISTRY_INTERFACES
- * forgets the one not heard for longest. 1 when this changed what others may learn, 0 when not,
- * -EINVAL (WIRE_ALL_INTERFACES), -ENOMEM. */
+/* Stores where an interface was seen. A node that has REGISTRY_INTERFACES forgets the one not heard
+ * for longest. 1 when this changed what others may learn, 0 when not, -ESTALE (something said later
+ * was taken before), -EINVAL (WIRE_ALL_INTERFACES), -ENOMEM. */
 int registry_set_interface(struct registry *r, u64 now, struct registry_node *node, u16 interface,
-			   const struct endpoint *observed, const struct endpoint *lan,
-			   u8 listener);
-/* WIRE_ALL_INTERFACES removes all. Returns true when something was there. */
-bool registry_clear_interface(struct registry *r, struct registry_node *node, u16 interface);
+			   const struct registry_place *place);
+/* WIRE_ALL_INTERFACES removes all. What was seen by something said later stays. Returns true when
+ * something was removed. */
+bool registry_clear_interface(struct registry *r, struct registry_node *node, u16 interface,
+			      struct registry_moment said);
 /* node wants key (again): remembered until expiry. 1 when this is new, so that key, if it wants
  * node, is to be told about node; 0 when not; -EINVAL (its own key), -ENOSPC, -ENOMEM. */
 int registry_want(struct registry *r, u64 now, struct registry_node *node,

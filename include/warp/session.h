@@ -25,14 +25,15 @@ struct session {
 	struct aead_key send, receive;
 	u64 next_counter;
 	u64 created;
+	u64 number; /* grows from session to session */
 	bool initiator;
 	u32 life;  /* of the initiation that it answers, see struct wire_hello */
 	u64 stamp; /* the same */
 	struct replay replay;
 };
 
-/* A session with its replay window of replay_bits in one allocation. The indices, `initiator`
- * and what is told of the initiation are the caller's to set. 0, -ENOMEM, -EINVAL (cipher). */
+/* A session with its replay window of replay_bits in one allocation. number, the indices,
+ * `initiator` and what is told of the initiation are the caller's to set. 0, -ENOMEM, -EINVAL (cipher). */
 int session_create(struct session **ret, const struct allocator *a,
 		   const struct handshake_keys *keys, const struct aead_ops *ops,
 		   enum cipher cipher, u32 replay_bits, u64 now);

@@ -265,6 +265,7 @@ static int make_session(struct hub *hub, const struct handshake *hs, struct asso
 	crypto_wipe(&keys, sizeof(keys));
 	if (r < 0)
 		return r;
+	session->number = ++hub->sessions;
 	session->local_index = index;
 	session->remote_index = remote_index;
 	session->initiator = hs->initiator;
@@ -461,6 +462,8 @@ static void receive_transport(struct hub *hub, u64 now, u8 *data, size_t size,
 	ret->verdict = HUB_OPENED;
 	ret->plain = data + WIRE_HEADER_SIZE;
 	ret->plain_size = size - WIRE_OVERHEAD;
+	ret->session = session->number;
+	ret->counter = header.counter;
 	ret->assoc->opened_at = now;
 	ret->confirmed = assoc_confirm(hub, ret->assoc, session, now);
 	ret->current = is_contemporary(ret->assoc, session);

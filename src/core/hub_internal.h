@@ -46,7 +46,8 @@ struct answer {
 
 struct hub {
 	struct hub_options options;
-	u32 life; /* tells our stamps from those before the last restart */
+	u64 sessions; /* made so far */
+	u32 life;     /* tells our stamps from those before the last restart */
 	struct cookie_checker checker;
 	struct ratelim load;
 	struct ratelim_table sources;

@@ -31,6 +31,7 @@ struct question {
 	struct mapserver *m;
 	struct client *client;
 	const struct route *from;
+	struct registry_moment said;
 	size_t free;        /* bytes that may still go back */
 	struct buf *answer; /* NULL: none begun */
 	size_t size;        /* of its frames */
@@ -171,19 +172,24 @@ static u16 expiry_seconds(const struct mapserver *m)
 	return seconds < UINT16_MAX ? (u16)seconds : UINT16_MAX;
 }
 
-/* Where the datagram came from is what counts. What the node says about its LAN is only told on,
- * and only if it can be an address of a host. */
+/* Where the datagram came from is what counts, but not when somebody has held it back until later
+ * ones were here. What the node says about its LAN is only told on, and only if it can be an address
+ * of a host. */
 static void on_register(struct question *q, const struct frame_register_request *f)
 {
 	static const struct endpoint none;
 	struct mapserver *m = q->m;
 	struct registry_node *node = q->client->node;
 	struct frame response = { .type = FRAME_REGISTER_RESPONSE };
-	int changed = registry_set_interface(m->registry, m->now, node, f->interface,
-					     &q->from->endpoint,
-					     endpoint_is_usable(&f->lan) ? &f->lan : &none,
-					     q->from->listener);
+	const struct registry_place place = {
+		.seen = { q->from->endpoint, endpoint_is_usable(&f->lan) ? f->lan : none },
+		.said = q->said,
+		.listener = q->from->listener,
+	};
+	int changed = registry_set_interface(m->registry, m->now, node, f->interface, &place);
 
+	if (changed == -ESTALE)
+		drop_count(&m->stats.drops, DROP_TOO_OLD);
 	if (changed < 0)
 		return;
 	m->stats.registrations++;
@@ -238,7 +244,7 @@ static void on_deregister(struct question *q, const struct frame_deregister *f)
 	struct frame response = { .type = FRAME_DEREGISTER_RESPONSE, .deregister = *f };
 
 	answer(q, &response);
-	if (registry_clear_interface(q->m->registry, q->client->node, f->interface))
+	if (registry_clear_interface(q->m->registry, q->client->node, f->interface, q->said))
 		map_tell_watchers(q->m, q->client->node);
 }
 
@@ -274,17 +280,21 @@ static void on_frame(struct question *q, const struct frame *f)
 }
 
 void map_frames(struct mapserver *m, struct client *client, const struct route *from, size_t size,
-		u8 *plain, size_t plain_size)
+		const struct hub_result *result)
 {
-	struct question q = { m, client, from, size * FREE_TIMES, NULL, 0 };
+	struct question q = {
+		m, client, from, { result->session, result->counter }, size * FREE_TIMES, NULL, 0
+	};
+	size_t left = result->plain_size;
+	u8 *at = result->plain;
 	struct frame f;
 	int r;
 
-	while ((r = frame_next(&plain, &plain_size, &f)) > 0 && f.type != FRAME_CLOSE)
+	while ((r = frame_next(&at, &left, &f)) > 0 && f.type != FRAME_CLOSE)
 		on_frame(&q, &f);
 	if (r < 0)
 		drop_count(&m->stats.drops, DROP_BAD_FRAME);
 	answer_send(&q);
-	if (r > 0)
+	if (r > 0 && result->current) /* else of an earlier life, and late */
 		map_forget(m, client);
 }

@@ -35,7 +35,8 @@ static bool is_admitted(const struct mapserver *m, const u8 key[static KEY_SIZE]
 
 void map_forget(struct mapserver *m, struct client *client)
 {
-	if (registry_clear_interface(m->registry, client->node, WIRE_ALL_INTERFACES))
+	if (registry_clear_interface(m->registry, client->node, WIRE_ALL_INTERFACES,
+				     REGISTRY_LATEST))
 		map_tell_watchers(m, client->node);
 	registry_remove(m->registry, client->node);
 	assoc_clear(m->hub, &client->assoc);
@@ -302,7 +303,7 @@ static void opened(struct mapserver *m, const struct hub_result *result, const s
 	m->stats.nodes += !client->known;
 	client->known = true;
 	tidy(m, client);
-	map_frames(m, client, from, size, result->plain, result->plain_size);
+	map_frames(m, client, from, size, result);
 }
 
 static void dropped(struct mapserver *m, enum drop_reason reason)

@@ -61,7 +61,7 @@ void map_forget(struct mapserver *m, struct client *client);
 
 /* The frames of an authentic datagram of size bytes from client. */
 void map_frames(struct mapserver *m, struct client *client, const struct route *from, size_t size,
-		u8 *plain, size_t plain_size);
+		const struct hub_result *result);
 /* The mappings of node have changed: tells those who want it and whom it wants. */
 void map_tell_watchers(struct mapserver *m, const struct registry_node *node);
 

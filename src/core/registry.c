@@ -27,9 +27,8 @@ struct interface {
 	struct age age;
 	struct registry_node *node;
 	struct interface *next;
-	struct endpoint observed, lan;
+	struct registry_place place;
 	u16 id;
-	u8 listener;
 };
 
 struct want {
@@ -45,7 +44,8 @@ struct registry_node {
 	struct age age;
 	u8 key[KEY_SIZE];
 	void *owner;
-	struct interface *interfaces; /* most recently heard first */
+	struct interface *interfaces;   /* most recently heard first */
+	struct registry_moment cleared; /* what was said before makes no interface anew */
 	struct want *wants;
 	u16 want_count;
 	u8 interface_count;
@@ -205,6 +205,8 @@ static void drop_interface(struct registry *r, struct registry_node *node, struc
 {
 	struct interface *i = *at;
 
+	if (moment_before(node->cleared, i->place.said))
+		node->cleared = i->place.said;
 	*at = i->next;
 	node->interface_count--;
 	ages_remove(&r->interface_ages, &i->age);
@@ -221,14 +223,15 @@ static void drop_last_interface(struct registry *r, struct registry_node *node)
 	drop_interface(r, node, at);
 }
 
-/* All that were last heard at or before a time. */
-static bool drop_interfaces(struct registry *r, struct registry_node *node, u64 heard_by)
+/* All that were last heard at or before a time, and by nothing said later than that. */
+static bool drop_interfaces(struct registry *r, struct registry_node *node, u64 heard_by,
+			    struct registry_moment said)
 {
 	struct interface **at = &node->interfaces;
 	u8 before = node->interface_count;
 
 	while (*at) {
-		if ((*at)->age.touched <= heard_by)
+		if ((*at)->age.touched <= heard_by && !moment_before(said, (*at)->place.said))
 			drop_interface(r, node, at);
 		else
 			at = &(*at)->next;
@@ -269,7 +272,7 @@ static struct interface *renew_interface(struct registry *r, u64 now, struct reg
 }
 
 int registry_set_interface(struct registry *r, u64 now, struct registry_node *node, u16 interface,
-			   const struct endpoint *observed, const struct endpoint *lan, u8 listener)
+			   const struct registry_place *place)
 {
 	struct interface **at = find_interface(node, interface);
 	struct interface *i;
@@ -277,25 +280,28 @@ int registry_set_interface(struct registry *r, u64 now, struct registry_node *no
 
 	if (interface == WIRE_ALL_INTERFACES)
 		return -EINVAL;
+	if (moment_before(place->said, *at ? (*at)->place.said : node->cleared))
+		return -ESTALE;
 	i = *at ? renew_interface(r, now, node, at) : add_interface(r, now, node, interface);
 	if (!i)
 		return -ENOMEM;
 	/* A new one is all zero, and what was observed has a family. */
-	changed = !endpoint_equal(&i->observed, observed) || !endpoint_equal(&i->lan, lan);
-	i->observed = *observed;
-	i->lan = *lan;
-	i->listener = listener;
+	changed = !endpoint_equal(&i->place.seen.observed, &place->seen.observed) ||
+		  !endpoint_equal(&i->place.seen.lan, &place->seen.lan);
+	i->place = *place;
 	return changed;
 }
 
-bool registry_clear_interface(struct registry *r, struct registry_node *node, u16 interface)
+bool registry_clear_interface(struct registry *r, struct registry_node *node, u16 interface,
+			      struct registry_moment said)
 {
-	struct interface **at;
+	struct interface **at = find_interface(node, interface);
 
+	if (moment_before(node->cleared, said))
+		node->cleared = said;
 	if (interface == WIRE_ALL_INTERFACES)
-		return drop_interfaces(r, node, TIME_NEVER);
-	at = find_interface(node, interface);
-	if (!*at)
+		return drop_interfaces(r, node, TIME_NEVER, said);
+	if (!*at || moment_before(said, (*at)->place.said))
 		return false;
 	drop_interface(r, node, at);
 	return true;
@@ -312,7 +318,7 @@ size_t registry_mappings(const struct registry_node *node, struct wire_mapping *
 		sorted[at] = i;
 	}
 	for (at = 0; at < count; at++)
-		ret[at] = (struct wire_mapping){ sorted[at]->observed, sorted[at]->lan };
+		ret[at] = sorted[at]->place.seen;
 	return count;
 }
 
@@ -322,8 +328,8 @@ size_t registry_routes(const struct registry_node *node, struct endpoint *ret_ob
 	size_t count = 0;
 
 	for (const struct interface *i = node->interfaces; i && count < max; i = i->next) {
-		ret_observed[count] = i->observed;
-		ret_listener[count++] = i->listener;
+		ret_observed[count] = i->place.seen.observed;
+		ret_listener[count++] = i->place.listener;
 	}
 	return count;
 }
@@ -444,7 +450,7 @@ void registry_watchers(const struct registry *r, const struct registry_node *nod
 
 void registry_remove(struct registry *r, struct registry_node *node)
 {
-	drop_interfaces(r, node, TIME_NEVER);
+	drop_interfaces(r, node, TIME_NEVER, REGISTRY_LATEST);
 	drop_wants(r, node, TIME_NEVER);
 	ages_remove(ages_of(r, node), &node->age);
 	table_remove(&r->nodes, &node->link);
@@ -486,7 +492,7 @@ struct registry_node *registry_expire(struct registry *r, u64 now, bool *ret_gon
 	if (!due)
 		return NULL;
 	node = CONTAINER(due, struct interface, age)->node;
-	drop_interfaces(r, node, now - r->expiry);
+	drop_interfaces(r, node, now - r->expiry, REGISTRY_LATEST);
 	*ret_gone = false;
 	return node;
 }

@@ -458,6 +458,73 @@ static void a_replayed_registration_changes_nothing(void **state)
 	assert_mapping(node_learned(a, b), 1, b, 1);
 }
 
+/* Somebody on the way takes what b says out of the traffic. */
+static size_t withhold(struct node *b, const struct frame *f, u8 ret[static sizeof(w.last)])
+{
+	node_seal(&w, b, f, 1);
+	memcpy(ret, w.last, w.last_size);
+	return w.last_size;
+}
+
+/* Nothing of it is heeded, wherever it comes from in the end. */
+static void release(const u8 *data, size_t size)
+{
+	struct endpoint attacker = test_endpoint("203.0.113.39", 666);
+
+	mapworld_forget(&w);
+	mapworld_datagram(&w, &attacker, data, size);
+	assert_true(w.bytes_out == 0);
+}
+
+static void a_registration_held_back_does_not_redirect_later_ones(void **state)
+{
+	struct node *a, *b;
+	struct frame f = { .type = FRAME_REGISTER_REQUEST };
+	u8 old[sizeof(w.last)], last[sizeof(w.last)], gone[sizeof(w.last)];
+	size_t old_size, last_size, gone_size;
+
+	(void)state;
+	acquaint(&a, &b);
+	old_size = withhold(b, &f, old);
+	assert_true(node_greet(&w, b));
+	last_size = withhold(b, &f, last);
+	node_register(&w, b, 0);
+	release(last, last_size);
+	release(old, old_size);
+	assert_int_equal(dropped(DROP_TOO_OLD), 2);
+	node_ask(&w, a, 2, END);
+	assert_mapping(node_learned(a, b), 0, b, 0);
+	/* Nor does it bring back what was taken back. */
+	gone_size = withhold(b, &f, gone);
+	node_deregister(&w, b, 0);
+	release(gone, gone_size);
+	node_register(&w, b, 0);
+	node_ask(&w, a, 2, END);
+	assert_mapping(node_learned(a, b), 0, b, 0);
+}
+
+static void a_farewell_of_an_earlier_life_takes_nothing_away(void **state)
+{
+	struct node *a, *b;
+	struct frame f[2] = { { .type = FRAME_CLOSE },
+			      { .type = FRAME_DEREGISTER_REQUEST,
+				.deregister = { WIRE_ALL_INTERFACES } } };
+	u8 datagram[2][sizeof(w.last)];
+	size_t size[2];
+
+	(void)state;
+	acquaint(&a, &b);
+	for (u32 i = 0; i < 2; i++)
+		size[i] = withhold(b, &f[i], datagram[i]);
+	mapworld_pass(&w, 20 * NS_PER_S);
+	assert_true(node_greet(&w, b));
+	node_register(&w, b, 0);
+	for (u32 i = 0; i < 2; i++)
+		mapworld_datagram(&w, &b->at, datagram[i], size[i]);
+	node_ask(&w, a, 2, END);
+	assert_mapping(node_learned(a, b), 0, b, 0);
+}
+
 static void a_forged_datagram_changes_nothing(void **state)
 {
 	struct node *a, *b;
@@ -771,6 +838,8 @@ int main(void)
 		TEST(a_node_that_restarts_is_the_same_node),
 		TEST(keys_are_renewed_without_anybody_noticing),
 		TEST(a_replayed_registration_changes_nothing),
+		TEST(a_registration_held_back_does_not_redirect_later_ones),
+		TEST(a_farewell_of_an_earlier_life_takes_nothing_away),
 		TEST(a_forged_datagram_changes_nothing),
 		TEST(a_replayed_initiation_does_not_disturb_its_node),
 		TEST(strangers_get_no_more_bytes_than_they_send),

@@ -62,11 +62,21 @@ static struct registry_node *known(struct registry *r, u64 now, u32 n)
 	return node;
 }
 
+static const struct registry_moment beginning;
+
+static int set_place(struct registry *r, u64 now, struct registry_node *node, u16 interface,
+		     const struct endpoint *observed, const struct endpoint *lan, u8 listener)
+{
+	const struct registry_place place = { .seen = { *observed, *lan }, .listener = listener };
+
+	return registry_set_interface(r, now, node, interface, &place);
+}
+
 static int set(struct registry *r, u64 now, struct registry_node *node, u16 interface, u32 port)
 {
 	struct endpoint observed = endpoint_of(port);
 
-	return registry_set_interface(r, now, node, interface, &observed, &no_lan, 0);
+	return set_place(r, now, node, interface, &observed, &no_lan, 0);
 }
 
 /* What visit was told, as a set of bits: node n is bit n. */
@@ -235,16 +245,44 @@ static void only_what_others_can_see_is_a_change(void **state)
 	struct endpoint one = endpoint_of(1), two = endpoint_of(2);
 
 	(void)state;
-	assert_int_equal(registry_set_interface(f.r, 0, a, 1, &one, &no_lan, 0), 1);
-	assert_int_equal(registry_set_interface(f.r, 1, a, 1, &one, &no_lan, 0), 0);
-	assert_int_equal(registry_set_interface(f.r, 1, a, 1, &one, &no_lan, 3), 0);
-	assert_int_equal(registry_set_interface(f.r, 1, a, 1, &one, &two, 3), 1);
-	assert_int_equal(registry_set_interface(f.r, 1, a, 1, &two, &two, 3), 1);
-	assert_int_equal(registry_set_interface(f.r, 1, a, WIRE_ALL_INTERFACES, &one, &one, 0),
-			 -EINVAL);
-	assert_false(registry_clear_interface(f.r, a, 2));
-	assert_true(registry_clear_interface(f.r, a, 1));
-	assert_false(registry_clear_interface(f.r, a, WIRE_ALL_INTERFACES));
+	assert_int_equal(set_place(f.r, 0, a, 1, &one, &no_lan, 0), 1);
+	assert_int_equal(set_place(f.r, 1, a, 1, &one, &no_lan, 0), 0);
+	assert_int_equal(set_place(f.r, 1, a, 1, &one, &no_lan, 3), 0);
+	assert_int_equal(set_place(f.r, 1, a, 1, &one, &two, 3), 1);
+	assert_int_equal(set_place(f.r, 1, a, 1, &two, &two, 3), 1);
+	assert_int_equal(set_place(f.r, 1, a, WIRE_ALL_INTERFACES, &one, &one, 0), -EINVAL);
+	assert_false(registry_clear_interface(f.r, a, 2, beginning));
+	assert_true(registry_clear_interface(f.r, a, 1, beginning));
+	assert_false(registry_clear_interface(f.r, a, WIRE_ALL_INTERFACES, beginning));
+	end(&f);
+}
+
+/* What a node said in a session with a number, and a counter. */
+static int set_when(struct registry *r, struct registry_node *node, u64 session, u64 counter)
+{
+	const struct registry_place place = { .seen = { endpoint_of(1), no_lan },
+					      .said = { session, counter } };
+
+	return registry_set_interface(r, 0, node, 1, &place);
+}
+
+static void what_was_said_before_what_was_taken_is_refused(void **state)
+{
+	BEGIN(f, 8);
+	struct registry_node *a = known(f.r, 0, 0);
+
+	(void)state;
+	assert_int_equal(set_when(f.r, a, 2, 5), 1);
+	assert_int_equal(set_when(f.r, a, 2, 5), 0);
+	assert_int_equal(set_when(f.r, a, 2, 4), -ESTALE);
+	assert_int_equal(set_when(f.r, a, 1, 9), -ESTALE);
+	assert_false(registry_clear_interface(f.r, a, 1, (struct registry_moment){ 2, 4 }));
+	assert_false(registry_clear_interface(f.r, a, WIRE_ALL_INTERFACES,
+					      (struct registry_moment){ 1, 9 }));
+	assert_int_equal(set_when(f.r, a, 3, 0), 0);
+	assert_true(registry_clear_interface(f.r, a, 1, (struct registry_moment){ 3, 2 }));
+	assert_int_equal(set_when(f.r, a, 3, 1), -ESTALE);
+	assert_int_equal(set_when(f.r, a, 3, 3), 1);
 	end(&f);
 }
 
@@ -280,7 +318,7 @@ static void routes_are_those_heard_last(void **state)
 	assert_int_equal(registry_routes(a, routes, listeners, 2), 0);
 	for (u16 i = 1; i <= 3; i++)
 		set(f.r, i, a, i, i);
-	registry_set_interface(f.r, 9, a, 1, &again, &no_lan, 5);
+	set_place(f.r, 9, a, 1, &again, &no_lan, 5);
 	assert_int_equal(registry_routes(a, routes, listeners, 2), 2);
 	assert_int_equal(routes[0].port, 1001);
 	assert_int_equal(listeners[0], 5);
@@ -544,7 +582,7 @@ static void step_node(struct registry *r, struct model *m, u64 now, u32 n, struc
 		result = set(r, now, node, id, port);
 		assert_int_equal(result, model_set(m, now, n, id, (u16)(1000 + port)));
 	} else if (dice < 70) {
-		assert_int_equal(registry_clear_interface(r, node, id),
+		assert_int_equal(registry_clear_interface(r, node, id, beginning),
 				 model->interfaces[id].there);
 		model->interfaces[id].there = false;
 	} else if (dice < 98) {
@@ -639,6 +677,7 @@ int main(void)
 		cmocka_unit_test(an_interface_that_is_not_renewed_expires_alone),
 		cmocka_unit_test(a_want_that_is_not_renewed_takes_its_permission_back),
 		cmocka_unit_test(only_what_others_can_see_is_a_change),
+		cmocka_unit_test(what_was_said_before_what_was_taken_is_refused),
 		cmocka_unit_test(mappings_stay_in_order_whoever_was_heard_last),
 		cmocka_unit_test(routes_are_those_heard_last),
 		cmocka_unit_test(the_interface_heard_least_makes_room),
