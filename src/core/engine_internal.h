@@ -28,6 +28,7 @@
 #define DELIVERIES ENGINE_DELIVERIES /* a power of two, as the next */
 #define NOTICES 256u
 #define REASSEMBLIES 64u
+#define REASSEMBLIES_A_PEER 16u /* at most */
 #define MAX_OVERRIDES 32u
 #define CONTROL_RESERVE 64u           /* outbox places that payloads leave free */
 #define QUEUE_DEADLINE (1 * NS_PER_S) /* of payloads whose tunnel has no send_deadline */

@@ -5,7 +5,8 @@
  * A fragment says how long the whole is and how long each piece but the last, so that every piece
  * has its place from the first one that arrives. Pieces were authenticated and are no copies: what
  * contradicts the first piece comes from a broken peer and is dropped. There is a fixed number of
- * places; the oldest unfinished payload gives way.
+ * places, and a smaller one for each peer; the oldest unfinished payload gives way: that of the same
+ * peer when it has all that it may have.
  */
 #include "engine_internal.h"
 
@@ -41,19 +42,34 @@ static struct reassembly *reassembly_find(struct engine *e, u16 peer, u16 tunnel
 	return NULL;
 }
 
-/* A free place, or that of the payload that has waited longest. */
-static struct reassembly *reassembly_place(struct engine *e)
+static struct reassembly *older_of(struct reassembly *a, struct reassembly *b)
 {
-	struct reassembly *oldest = &e->reassemblies[0];
+	return a && a->deadline <= b->deadline ? a : b;
+}
+
+/* A free place, or that of the payload that has waited longest. */
+static struct reassembly *reassembly_place(struct engine *e, u16 peer)
+{
+	struct reassembly *unused = NULL, *oldest = NULL, *oldest_own = NULL;
+	u32 own = 0;
 
 	for (u32 n = 0; n < REASSEMBLIES; n++) {
 		struct reassembly *r = &e->reassemblies[n];
 
-		if (!r->buf)
-			return r;
-		if (r->deadline < oldest->deadline)
-			oldest = r;
+		if (!r->buf) {
+			unused = r;
+			continue;
+		}
+		oldest = older_of(oldest, r);
+		if (r->peer != peer)
+			continue;
+		oldest_own = older_of(oldest_own, r);
+		own++;
 	}
+	if (own == REASSEMBLIES_A_PEER)
+		oldest = oldest_own;
+	else if (unused)
+		return unused;
 	reassembly_drop(e, oldest);
 	return oldest;
 }
@@ -68,7 +84,7 @@ static struct reassembly *reassembly_begin(struct engine *e, u64 now, u16 peer, 
 		drop_count(&e->tunnels[tunnel].drops, DROP_NO_BUFFER);
 		return NULL;
 	}
-	r = reassembly_place(e);
+	r = reassembly_place(e, peer);
 	*r = (struct reassembly){ .buf = b,
 				  .peer = peer,
 				  .tunnel = tunnel,

@@ -12,6 +12,7 @@
 
 #include <cmocka.h>
 
+#include "core/engine_internal.h"
 #include "warp/engine.h"
 #include "warp/view.h"
 #include "warp/wire.h"
@@ -387,6 +388,39 @@ static void a_train_that_was_looked_at_grows_no_more(void **state)
 	}
 }
 
+static bool see_reassembly(struct bench *b, u16 peer, u32 sequence, u8 index)
+{
+	u8 data[10] = { 0 };
+	struct frame_fragment f = { .sequence = sequence,
+				    .index = index,
+				    .unit = sizeof(data),
+				    .total = 2 * sizeof(data),
+				    .data = data,
+				    .size = sizeof(data) };
+	struct buf *whole;
+
+	b->now += NS_PER_US;
+	if (!fragment_take(b->engine[0], b->now, peer, b->tunnel[0], &f, &whole))
+		return false;
+	buf_put(whole);
+	return true;
+}
+
+/* Peer 1 begins payload after payload and ends none. */
+static void a_peer_cannot_take_the_places_of_others_unfinished_payloads(void **state)
+{
+	struct bench *b = *state;
+
+	assert_false(see_reassembly(b, 0, 7, 0));
+	for (u32 sequence = 0; sequence < 10 * REASSEMBLIES; sequence++)
+		assert_false(see_reassembly(b, 1, sequence, 0));
+	assert_true(see_reassembly(b, 0, 7, 1));
+	/* Its own last ones are still there, the oldest gave way. */
+	assert_true(see_reassembly(b, 1, 10 * REASSEMBLIES - 1, 1));
+	assert_true(see_reassembly(b, 1, 10 * REASSEMBLIES - REASSEMBLIES_A_PEER, 1));
+	assert_false(see_reassembly(b, 1, 10 * REASSEMBLIES - REASSEMBLIES_A_PEER - 1, 1));
+}
+
 static void leaving_tells_the_peer_at_once(void **state)
 {
 	struct bench *b = *state;
@@ -502,6 +536,7 @@ int main(void)
 		TEST(an_interface_that_fails_again_and_again_rests_and_returns),
 		TEST(equal_payloads_leave_as_one_train_and_arrive_one_by_one),
 		TEST(a_train_that_was_looked_at_grows_no_more),
+		TEST(a_peer_cannot_take_the_places_of_others_unfinished_payloads),
 		TEST(leaving_tells_the_peer_at_once),
 		TEST(keys_that_cannot_be_renewed_end_and_no_timer_spins),
 		TEST(displaced_datagrams_do_not_push_out_configured_paths),
