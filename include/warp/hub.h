@@ -111,8 +111,8 @@ int assoc_seal(struct assoc *a, u64 now, u8 *data, size_t size);
 /* Wants a session with a now: starts an attempt, or hurries the one under way to its next
  * transmission. Something has changed: an address, an interface, a restart of the other side. */
 void assoc_kick(struct hub *hub, struct assoc *a, u64 now);
-/* Payloads wait for a session: until there is one, initiations go out every 500 ms at least, which
- * the caller keeps up by calling again. */
+/* Payloads, or the other end, wait for a session: until there is one, initiations go out every 500 ms,
+ * which the caller keeps up by calling again. However often it does, it makes no more of them. */
 void assoc_hurry(struct assoc *a, u64 now);
 /* There is no hurry: tries again in some seconds, then on and on at that pace. */
 void assoc_retry_slowly(struct assoc *a, u64 now);

@@ -152,8 +152,8 @@ static void unknown_index(struct engine *e, const struct arrival *in)
 	p = peer_at(e, in->iface, &in->source);
 	if (!p || (p->connected && assoc_ready(&p->assoc, in->now)))
 		return;
-	assoc_kick(e->hub, &p->assoc, in->now);
-	peer_arm(e, p, in->now);
+	assoc_hurry(&p->assoc, in->now); /* anybody can make us do this */
+	peer_arm(e, p, p->assoc.retry_at);
 }
 
 static void dropped(struct engine *e, const struct arrival *in, const struct hub_result *r)

@@ -388,6 +388,44 @@ static void a_train_that_was_looked_at_grows_no_more(void **state)
 	}
 }
 
+/* Someone writes the peer's address on a datagram of a session that nobody has. */
+static void spoof_unknown_index(struct bench *b)
+{
+	const struct wire_transport header = { .receiver = 0x12345678 };
+	struct buf *buf = buf_get(b->pool);
+
+	wire_put_transport(buf_data(buf), &header);
+	buf->length = WIRE_OVERHEAD;
+	engine_receive(b->engine[0], b->now, b->iface[0], &b->at[1], buf);
+}
+
+static size_t initiations_sent(struct bench *b)
+{
+	struct outgoing out[64];
+	size_t n = engine_outgoing(b->engine[0], b->now, b->iface[0], out, 64), count = 0;
+
+	for (size_t k = 0; k < n; k++)
+		count += buf_data(out[k].buf)[0] == WIRE_INITIATION;
+	engine_sent(b->engine[0], b->now, b->iface[0], n);
+	return count;
+}
+
+static void unknown_indices_ask_for_two_handshakes_a_second_at_most(void **state)
+{
+	struct bench *b = *state;
+	size_t count = 0;
+
+	b->cut = true;
+	run(b, 20 * NS_PER_S);
+	for (int n = 0; n < 2000; n++) {
+		b->now += 5 * NS_PER_MS;
+		spoof_unknown_index(b);
+		engine_expire(b->engine[0], b->now);
+		count += initiations_sent(b);
+	}
+	assert_in_range(count, 10, 2 * 10 + 1);
+}
+
 static bool see_reassembly(struct bench *b, u16 peer, u32 sequence, u8 index)
 {
 	u8 data[10] = { 0 };
@@ -537,6 +575,7 @@ int main(void)
 		TEST(equal_payloads_leave_as_one_train_and_arrive_one_by_one),
 		TEST(a_train_that_was_looked_at_grows_no_more),
 		TEST(a_peer_cannot_take_the_places_of_others_unfinished_payloads),
+		TEST(unknown_indices_ask_for_two_handshakes_a_second_at_most),
 		TEST(leaving_tells_the_peer_at_once),
 		TEST(keys_that_cannot_be_renewed_end_and_no_timer_spins),
 		TEST(displaced_datagrams_do_not_push_out_configured_paths),
