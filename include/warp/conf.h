@@ -93,6 +93,7 @@ struct conf {
 	enum cipher cipher;      /* CIPHER_NONE: the best that both ends have */
 	enum conf_crypto crypto; /* whose implementation of it */
 	bool offload;            /* large packets and trains between the kernel and warpd */
+	int nice;                /* priority of the process, -20 (first) to 19 */
 	u64 spin; /* ns to look again before sleeping while data flows; CONF_SPIN_AUTO */
 	char control_socket[108];
 	struct conf_interfaces interfaces;

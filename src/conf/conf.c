@@ -4,6 +4,7 @@
  */
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "check.h"
@@ -322,6 +323,20 @@ static int parse_crypto(struct reader *r, const struct schema_key *key, const st
 	return error;
 }
 
+static int parse_nice(struct reader *r, const struct schema_key *key, const struct value *v,
+		      void *ret)
+{
+	char *end;
+	long nice = strtol(v->text, &end, 10);
+
+	if (end == v->text || *end || nice < -20 || nice > 19)
+		return reader_fail(r, v->place,
+				   "%s must be a whole number from -20 to 19, not '%s'", key->name,
+				   SHOWN(v));
+	*(int *)ret = (int)nice;
+	return 0;
+}
+
 /* "auto" is CONF_SPIN_AUTO. */
 static int parse_spin(struct reader *r, const struct schema_key *key, const struct value *v,
 		      void *ret)
@@ -341,6 +356,7 @@ static const struct schema_key top_keys[] = {
 	{ .name = "cipher", .offset = AT(cipher), .parse = parse_cipher, .fallback = "auto" },
 	{ .name = "crypto", .offset = AT(crypto), .parse = parse_crypto, .fallback = "auto" },
 	{ .name = "offload", .offset = AT(offload), .parse = parse_bool, .fallback = "true" },
+	{ .name = "nice", .offset = AT(nice), .parse = parse_nice, .fallback = "-10" },
 	{ .name = "spin",
 	  .offset = AT(spin),
 	  .parse = parse_spin,

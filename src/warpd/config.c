@@ -284,6 +284,8 @@ static int check_restart(const struct daemon *d, const struct conf *conf,
 		what = "cipher or crypto";
 	else if (d->conf->offload != conf->offload)
 		what = "offload";
+	else if (d->conf->nice != conf->nice)
+		what = "nice";
 	if (!what)
 		return 0;
 	snprintf(ret_error->text, sizeof(ret_error->text),

@@ -12,6 +12,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/timerfd.h>
 #include <unistd.h>
 
@@ -314,9 +315,19 @@ static int open_core(struct daemon *d, const struct conf *conf)
 	return error;
 }
 
+/* A tunnel is a part of the network: behind busy applications it would be a slow one. */
+static void set_priority(int nice)
+{
+	if (setpriority(PRIO_PROCESS, 0, nice) < 0)
+		log_warn("nice: %d cannot be had", nice);
+}
+
 static int open_rest(struct daemon *d)
 {
-	int error = enter_sandbox(d->conf);
+	int error;
+
+	set_priority(d->conf->nice);
+	error = enter_sandbox(d->conf);
 
 	if (!error)
 		error = open_sources(d);

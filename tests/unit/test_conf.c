@@ -60,6 +60,7 @@ static void the_least_configuration_has_sensible_defaults(void **state)
 	assert_int_equal(c->crypto, CRYPTO_AUTO);
 	assert_true(c->offload);
 	assert_true(c->spin == CONF_SPIN_AUTO);
+	assert_int_equal(c->nice, -10);
 	assert_string_equal(c->control_socket, "/run/warp/warpd.sock");
 	assert_int_equal(c->interfaces.scan_interval, 10 * NS_PER_S);
 	assert_int_equal(c->interfaces.keepalive_interval, 5 * NS_PER_S);
@@ -87,6 +88,7 @@ static const char everything[] = HEAD
 	"crypto: ipsec-mb\n"
 	"offload: no\n"
 	"spin: 50us\n"
+	"nice: 5\n"
 	"control_socket: /run/x.sock\n"
 	"interfaces:\n"
 	"  interface_scan_interval: 2.5\n"
@@ -131,6 +133,7 @@ static void what_packets_cost_is_as_written(void **state)
 	assert_int_equal(c->crypto, CRYPTO_IPSEC_MB);
 	assert_false(c->offload);
 	assert_int_equal(c->spin, 50 * NS_PER_US);
+	assert_int_equal(c->nice, 5);
 	conf_free(c);
 	c = parse("cipher: chacha20-poly1305\ncrypto: libsodium\noffload: yes\nspin: 0\n" HEAD PEER
 			  TUNNEL);

@@ -128,6 +128,8 @@ static const struct mistake {
 	{ HEAD "crypto: openssl\n" PEER TUNNEL, "2:9",
 	  "crypto must be one of auto, libsodium, ipsec-mb, not 'openssl'" },
 	{ HEAD "offload: tcp\n" PEER TUNNEL, "2:10", "offload must be true or false" },
+	{ HEAD "nice: -21\n" PEER TUNNEL, "2:7", "nice must be a whole number from -20 to 19" },
+	{ HEAD "nice: high\n" PEER TUNNEL, "2:7", "nice must be a whole number" },
 	{ HEAD "spin: 2ms\n" PEER TUNNEL, "2:7", "spin is 2ms; it must be from 0 to 1ms" },
 	{ HEAD "spin: always\n" PEER TUNNEL, "2:7", "spin must be a duration such as" },
 	{ HEAD "spin: [auto]\n" PEER TUNNEL, "2:7", "spin must be a single value" },
