@@ -28,6 +28,8 @@
 #include "warp/wire.h"
 
 #define HUB_PENDING 2u
+#define ASSOC_SESSIONS (3u + HUB_PENDING) /* current, previous, older */
+#define HUB_SESSIONS (1u << 23)           /* of all assocs, with initiations in flight */
 
 struct initiation;
 
@@ -56,7 +58,7 @@ struct hub_options {
 	const struct aead_ops *aead; /* NULL: libsodium's */
 	u8 ciphers;                  /* CIPHER_BITs offered; usually crypto_ciphers() */
 	u32 replay_bits;             /* window of each session */
-	u32 max_sessions;            /* at most 2^22 */
+	u32 max_sessions;            /* at most HUB_SESSIONS */
 	u64 handshake_rate; /* initiations a second worked on before cookies are asked for */
 	/* Whose key is this? The assoc, or NULL for a stranger. May create it: the initiation is
 	 * authentic in that it was made by the holder of the key, but may be a replay. */

@@ -18,12 +18,10 @@
 #include <errno.h>
 #include <string.h>
 
-#define SESSIONS_A_NODE 4u            /* current, previous, two pending */
-#define SESSIONS_MAX ((1u << 22) - 1) /* of a hub */
 #define TIDY_INTERVAL (10 * NS_PER_S)
 
 _Static_assert((MAPSERVER_QUEUE & (MAPSERVER_QUEUE - 1)) == 0, "not a power of two");
-_Static_assert(MAPSERVER_MAX_NODES * 4ull < SESSIONS_MAX, "not even four sessions for each node");
+_Static_assert(MAPSERVER_MAX_NODES < HUB_SESSIONS / ASSOC_SESSIONS, "a node lacks sessions");
 _Static_assert(MAPSERVER_DATAGRAM >= WIRE_INITIATION_SIZE, "handshakes do not fit");
 
 /* --- clients ----------------------------------------------------------------------------- */
@@ -106,13 +104,6 @@ static void tidy(struct mapserver *m, struct client *client)
 
 /* --- life -------------------------------------------------------------------------------- */
 
-static u32 max_sessions(u32 max_nodes)
-{
-	u32 count = max_nodes * SESSIONS_A_NODE;
-
-	return count < SESSIONS_MAX ? count : SESSIONS_MAX;
-}
-
 static int create_parts(struct mapserver *m)
 {
 	const struct mapserver_options *o = &m->options;
@@ -122,7 +113,7 @@ static int create_parts(struct mapserver *m)
 		.random = o->random,
 		.ciphers = CIPHER_BIT(CIPHER_CHACHA20_POLY1305),
 		.replay_bits = REPLAY_BITS_MAP,
-		.max_sessions = max_sessions(o->max_nodes),
+		.max_sessions = o->max_nodes * ASSOC_SESSIONS + 1, /* one is made before one goes */
 		.handshake_rate = o->handshake_rate,
 		.lookup = look_up,
 		.ctx = m,

@@ -671,6 +671,30 @@ static void a_full_table_prefers_those_who_have_spoken(void **state)
 	assert_true(node_greet(&w, &w.nodes[4]));
 }
 
+/* Five sessions: three that were confirmed, two that were not; then one more is asked for. */
+static void a_full_table_has_room_for_all_sessions_of_its_nodes(void **state)
+{
+	struct frame probe = { .type = FRAME_PROBE };
+	struct node *n;
+
+	(void)state;
+	mapworld_end(&w);
+	mapworld_begin(&w, 2, 64, NULL);
+	for (u32 i = 1; i <= 2; i++) {
+		n = node_connect(&w, i);
+		for (u32 session = 1; session < 3; session++) {
+			assert_true(node_greet(&w, n));
+			node_say(&w, n, 0, &probe);
+		}
+		assert_true(node_greet(&w, n));
+		assert_true(node_greet(&w, n));
+	}
+	assert_true(node_greet(&w, n));
+	node_say(&w, n, 0, &probe);
+	assert_int_equal(node_count(n, FRAME_PROBE_REPLY), 4);
+	assert_int_equal(dropped(DROP_NO_BUFFER), 0);
+}
+
 static bool only_some;
 
 static bool admit_some(void *ctx, const u8 key[static KEY_SIZE])
@@ -846,6 +870,7 @@ int main(void)
 		TEST(strangers_are_forgotten_soon),
 		TEST(a_node_that_lies_about_its_place_is_no_weapon),
 		TEST(a_full_table_prefers_those_who_have_spoken),
+		TEST(a_full_table_has_room_for_all_sessions_of_its_nodes),
 		TEST(who_is_not_admitted_gets_no_answer),
 		TEST(without_buffers_nothing_is_lost_but_answers),
 		TEST(the_queue_is_bounded),
