@@ -23,7 +23,7 @@
 
 #define BATCH 64u
 #define READ_AT_ONCE 8u
-#define BATCH_BYTES (1u << 20) /* read at one go; large packets are many payloads each */
+#define BATCH_BYTES (256u << 10) /* read at one go; large packets are many payloads each */
 
 struct gate_tun {
 	struct gate gate;

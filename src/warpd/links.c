@@ -31,29 +31,36 @@ static struct link *find(struct daemon *d, const struct netmon_address *a)
 
 /* --- watchers ----------------------------------------------------------------------------- */
 
+/* Reads one batch; how many bytes that were, 0: nothing waits any more. */
+static u32 read_batch(struct daemon *d, struct link *l)
+{
+	struct received received[LINK_BATCH];
+	int i, count = udp_receive(l->udp, d->batch, received, LINK_BATCH);
+	u32 bytes = 0;
+
+	if (count > 0)
+		spin_traffic(&d->spin, d->now);
+	for (i = 0; i < count; i++) {
+		bytes += received[i].buf->length;
+		engine_receive(d->engine, d->now, l->iface, &received[i].source, received[i].buf);
+		/* A train may hold many payloads, and the engine's queue is bounded. */
+		if (engine_deliveries(d->engine) >= DELIVERIES_AT_ONCE)
+			drain(d);
+	}
+	return count < (int)LINK_BATCH ? 0 : bytes;
+}
+
 static void on_readable(struct ev_loop *loop, ev_io *w, int events)
 {
 	struct daemon *d = daemon_of(loop);
-	struct link *l = w->data;
-	struct received received[UDP_BATCH];
-	int i, batch, count;
+	u32 bytes = 0, more;
 
 	(void)events;
-	for (batch = 0; batch < (int)LINK_BATCHES; batch++) {
-		count = udp_receive(l->udp, d->batch, received, UDP_BATCH);
-		if (count > 0)
-			spin_traffic(&d->spin, d->now);
-		for (i = 0; i < count; i++) {
-			engine_receive(d->engine, d->now, l->iface, &received[i].source,
-				       received[i].buf);
-			/* A train may hold many payloads, and the engine's queue is bounded. */
-			if (engine_deliveries(d->engine) >= DELIVERIES_AT_ONCE)
-				drain(d);
-		}
-		drain(d);
-		if (count < (int)UDP_BATCH)
-			return;
-	}
+	do {
+		more = read_batch(d, w->data);
+		bytes += more;
+	} while (more && bytes < LINK_BYTES);
+	drain(d);
 }
 
 static void on_writable(struct ev_loop *loop, ev_io *w, int events)
