@@ -298,13 +298,23 @@ void engine_deliver(struct engine *e, u16 tunnel, u16 peer, u8 *data, u32 size, 
 	d->buf = buf;
 }
 
+void engine_forget_deliveries(struct engine *e, u16 peer, u16 tunnel)
+{
+	for (u32 at = e->delivery_head; at != e->delivery_tail; at++) {
+		struct delivery *d = &e->deliveries[at % DELIVERIES];
+
+		if (d->tunnel == tunnel || d->peer == peer)
+			d->tunnel = d->peer = NO_INDEX;
+	}
+}
+
 bool engine_next_delivery(struct engine *e, struct delivery *ret)
 {
 	while (e->delivery_head != e->delivery_tail) {
 		*ret = e->deliveries[e->delivery_head++ % DELIVERIES];
 		if (ret->tunnel != NO_INDEX)
 			return true;
-		buf_put(ret->buf); /* its tunnel has been removed */
+		buf_put(ret->buf); /* its tunnel or its peer has been removed */
 	}
 	return false;
 }

@@ -223,6 +223,8 @@ void engine_arm(struct engine *e, u64 at);
 void engine_notice(struct engine *e, enum notice_kind kind, u16 a, u16 b, u16 c);
 /* Takes over one reference to buf. */
 void engine_deliver(struct engine *e, u16 tunnel, u16 peer, u8 *data, u32 size, struct buf *buf);
+/* What is queued for the tunnel or from the peer is not delivered any more: one of them goes. */
+void engine_forget_deliveries(struct engine *e, u16 peer, u16 tunnel);
 
 /* iface.c */
 struct iface *iface_get(const struct engine *e, u8 iface);

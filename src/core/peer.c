@@ -464,6 +464,7 @@ void engine_remove_peer(struct engine *e, u64 now, u16 peer)
 		return;
 	peer_close(e, p, now, CLOSE_REMOVED);
 	iface_forget_peer(e, peer);
+	engine_forget_deliveries(e, peer, NO_INDEX);
 	for (u32 n = 0; n < MAX_TUNNELS; n++) {
 		fragment_forget(e, peer, (u16)n);
 		leave_tunnel(&e->tunnels[n], peer);

@@ -207,10 +207,7 @@ void engine_remove_tunnel(struct engine *e, u16 tunnel)
 		return;
 	iface_forget_tunnel(e, tunnel);
 	fragment_forget(e, NO_INDEX, tunnel);
-	for (u32 at = e->delivery_head; at != e->delivery_tail; at++) {
-		if (e->deliveries[at % DELIVERIES].tunnel == tunnel)
-			e->deliveries[at % DELIVERIES].tunnel = NO_INDEX;
-	}
+	engine_forget_deliveries(e, NO_INDEX, tunnel);
 	mem_free(&e->options.allocator, t->peers, t->peer_count * sizeof(*t->peers));
 	e->tunnel_by_id[t->id] = 0;
 	memset(t, 0, sizeof(*t));

@@ -559,6 +559,25 @@ static void a_tunnel_does_not_open_to_who_gets_the_place_of_a_removed_peer(void 
 	assert_int_equal(engine_send(b->engine[0], b->now, tunnel, buf), DROP_NO_PEER);
 }
 
+static void what_a_removed_peer_sent_is_not_delivered_as_from_who_gets_its_place(void **state)
+{
+	struct bench *b = *state;
+	struct peer_options o = { .name = "new", .public_key = { 9 } };
+	struct buf *buf = buf_get(b->pool);
+	struct delivery d;
+	u16 peer;
+
+	run(b, NS_PER_S);
+	buf->length = 10;
+	memset(buf_data(buf), 0, 10);
+	assert_int_equal(engine_send(b->engine[1], b->now, b->tunnel[1], buf), DROP_NONE);
+	carry(b, 1);
+	engine_remove_peer(b->engine[0], b->now, b->peer[0]);
+	assert_int_equal(engine_add_peer(b->engine[0], b->now, &o, &peer), 0);
+	assert_int_equal(peer, b->peer[0]);
+	assert_false(engine_next_delivery(b->engine[0], &d));
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
@@ -580,6 +599,7 @@ int main(void)
 		TEST(keys_that_cannot_be_renewed_end_and_no_timer_spins),
 		TEST(displaced_datagrams_do_not_push_out_configured_paths),
 		TEST(a_tunnel_does_not_open_to_who_gets_the_place_of_a_removed_peer),
+		TEST(what_a_removed_peer_sent_is_not_delivered_as_from_who_gets_its_place),
 		TEST(keys_that_make_no_sense_are_refused),
 	};
 
