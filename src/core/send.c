@@ -151,6 +151,8 @@ static enum drop_reason send_fragments(const struct sending *s, struct buf *payl
 	if (unit == 0 || (total + unit - 1) / unit > FRAGMENTS_MAX)
 		return DROP_TOO_LARGE;
 	f.unit = (u16)unit;
+	/* What comes after them must not join what left before them. */
+	train_close(s->e);
 	for (u32 offset = 0; offset < total; offset += unit, f.index++) {
 		enum drop_reason reason;
 

@@ -388,6 +388,30 @@ static void a_train_that_was_looked_at_grows_no_more(void **state)
 	}
 }
 
+static void no_train_overtakes_what_was_fragmented(void **state)
+{
+	static const u32 sizes[] = { 200, 4000, 200 };
+	struct bench *b = *state;
+	struct outgoing out[16];
+	size_t n;
+
+	run(b, NS_PER_S);
+	for (u32 i = 0; i < ARRAY_SIZE(sizes); i++) {
+		struct buf *buf = buf_get(b->pool);
+
+		buf->length = sizes[i];
+		memset(buf_data(buf), 0, sizes[i]);
+		assert_int_equal(engine_send(b->engine[0], b->now, b->tunnel[0], buf), DROP_NONE);
+	}
+	n = engine_outgoing(b->engine[0], b->now, b->iface[0], out, ARRAY_SIZE(out));
+	assert_in_range(n, 4, ARRAY_SIZE(out));
+	assert_int_equal(out[0].buf->length, 239);
+	assert_int_equal(out[n - 1].buf->length, 239);
+	settle(b);
+	assert_int_equal(b->delivered[1], 3);
+	assert_int_equal(b->last_size[1], 200);
+}
+
 /* Someone writes the peer's address on a datagram of a session that nobody has. */
 static void spoof_unknown_index(struct bench *b)
 {
@@ -593,6 +617,7 @@ int main(void)
 		TEST(an_interface_that_fails_again_and_again_rests_and_returns),
 		TEST(equal_payloads_leave_as_one_train_and_arrive_one_by_one),
 		TEST(a_train_that_was_looked_at_grows_no_more),
+		TEST(no_train_overtakes_what_was_fragmented),
 		TEST(a_peer_cannot_take_the_places_of_others_unfinished_payloads),
 		TEST(unknown_indices_ask_for_two_handshakes_a_second_at_most),
 		TEST(leaving_tells_the_peer_at_once),
