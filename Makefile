@@ -141,7 +141,7 @@ $(unit_bin) $(sim_bin): $(BUILD)/%: $(BUILD)/%.o $(help_lib) $(io_lib) $(core_li
 $(fuzz_bin): $(BUILD)/%: $(BUILD)/%.o $(io_lib) $(core_lib)
 	$(call link,-fsanitize=fuzzer)
 
-$(netns_bin): $(BUILD)/netns/%: $(BUILD)/netns-tests/tools/%.o $(io_lib) $(core_lib)
+$(netns_bin): $(BUILD)/netns/%: $(BUILD)/netns-tests/tools/%.o $(help_lib) $(io_lib) $(core_lib)
 	@mkdir -p $(@D)
 	$(call link)
 

@@ -41,7 +41,7 @@ enum drop_reason engine_send(struct engine *e, u64 now, u16 tunnel, struct buf *
 	return fake.refuse;
 }
 
-/* Of the TUN gate, which these tests do not open; without it the core's own would be linked. */
+/* Of what comes from a TUN interface; without it the core's own would be linked. */
 void engine_send_pieces(struct engine *e, u64 now, u16 tunnel, const struct pieces *pieces)
 {
 	(void)e;
@@ -88,7 +88,7 @@ static void fake_free(void *ctx, void *ptr, size_t size)
 static const struct allocator fake_allocator = { .alloc = fake_alloc, .free = fake_free };
 
 /* A delivery of size bytes, all of them value. */
-static struct delivery fake_delivery(struct pool *pool, u32 size, u8 value)
+static inline struct delivery fake_delivery(struct pool *pool, u32 size, u8 value)
 {
 	struct buf *b = buf_get(pool);
 	struct delivery d = { .data = buf_data(b), .size = size, .buf = b };

@@ -77,7 +77,7 @@ u32 packet_headers(const struct packet *p)
 
 static void put_ip4(const struct packet *p, u8 *out, u32 size)
 {
-	const u8 addresses[] = { 10, 44, 0, p->from, 10, 44, 0, p->to };
+	const u8 addresses[] = { 10, 44, 0, p->from, 10, 45, 0, p->to };
 
 	out[0] = (u8)(0x40 | ip_size(p) / 4);
 	out[1] = p->tos;
@@ -99,7 +99,8 @@ static void put_ip6(const struct packet *p, u8 *out, u32 size)
 	out[6] = p->ip_extra_size ? p->extra_type : p->protocol;
 	out[7] = p->ttl;
 	out[8] = out[24] = 0xfd;
-	out[9] = out[25] = 0x44;
+	out[9] = 0x44;
+	out[25] = 0x45;
 	out[23] = p->from;
 	out[39] = p->to;
 	if (p->ip_extra_size)

@@ -46,7 +46,7 @@ struct packet {
 	u32 size;
 };
 
-/* One that can be joined; data and size are to be set. */
+/* One that can be joined, from 10.44.0.1 or fd44::1 to 10.45.0.2 or fd45::2; data and size are to be set. */
 struct packet packet_tcp(u8 family);
 struct packet packet_udp(u8 family);
 /* Behind the TCP header; bytes of IPv4 options, or IPv6 extension headers of which the first has the
