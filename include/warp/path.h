@@ -4,9 +4,10 @@
  *
  * A path is probed from its birth. Each answer shows the round trip and, by the counts that
  * travel in both directions, what was lost. While the peer exchanges data a path is probed every
- * 100 ms, so that two missing answers demote it within 300 ms of the link's last sign of life.
+ * 100 ms, and at once when an answer is overdue: so three missing answers demote it within 300 ms of
+ * the link's last sign of life, and a lossy one is hardly ever taken for silent.
  *
- *             answer                 two probes overdue            silent for 2 s
+ *             answer                three answers missing          silent for 2 s
  *   PROBING ----------> LIVE <---------------------------> DEGRADED -------------> DEAD
  *                         ^                 answer                                  |
  *                         +--------------------- answer ----------------------------+
@@ -73,11 +74,13 @@ struct path {
 	enum path_state state;
 	u64 born;
 	u64 next_probe;
+	u64 probed_at;         /* the last probe */
 	u64 interval;          /* between answered probes, as things stand */
 	u64 last_heard;        /* anything authenticated and fresh, 0: never */
 	u64 answered_stamp;    /* send time of the newest probe that was answered, 0: none */
 	u64 oldest_unanswered; /* send time of the first probe since then, 0: none */
 	u32 unanswered;        /* probes since then */
+	u64 patience;          /* how late the answer to the first of them may be */
 	u64 rtt, rtt_var;      /* ns, smoothed as RFC 6298; 0: unknown */
 	struct path_probe probe[PATH_PROBES_REMEMBERED];
 	u32 probe_at;

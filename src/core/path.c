@@ -15,10 +15,16 @@
 #define PROBE_SEARCH (250 * NS_PER_MS) /* for a path that does not answer, at first */
 #define PROBE_SEEK (1 * NS_PER_S)      /* later, while data flows */
 #define SEARCH_TIME (5 * NS_PER_S)     /* how long "at first" is */
-#define OVERDUE_MIN (150 * NS_PER_MS)
+#define PROBE_URGENT (20 * NS_PER_MS)  /* while an answer is overdue */
+#define URGENT_PROBES 10u              /* and no more than so many are not answered */
+#define OVERDUE_SLACK (20 * NS_PER_MS) /* beyond what the round trip varies by */
 #define OVERDUE_MAX (1 * NS_PER_S)
-#define OVERDUE_SLACK (50 * NS_PER_MS)
-#define OVERDUE_PROBES 2u
+#define OVERDUE_PROBES 3u
+/* How late the first missing answer is before the path is demoted. When data flows, it was asked for
+ * at most PROBE_BUSY after the probe that was answered last, so that path_expire() comes 240 ms after
+ * that answer. */
+#define PATIENCE_BUSY (140 * NS_PER_MS)
+#define PATIENCE_IDLE (300 * NS_PER_MS)
 #define DEAD_AFTER (2 * NS_PER_S)
 #define RATE_INTERVAL (500 * NS_PER_MS)
 #define LOSS_MEMORY 128.0 /* datagrams over which a loss figure is smoothed */
@@ -113,11 +119,7 @@ static void rate_sample(struct path *p, u64 now)
 
 static u64 overdue_after(const struct path *p)
 {
-	u64 limit = p->rtt + 4 * p->rtt_var + OVERDUE_SLACK;
-
-	if (limit < OVERDUE_MIN)
-		return OVERDUE_MIN;
-	return limit < OVERDUE_MAX ? limit : OVERDUE_MAX;
+	return time_min(p->rtt + 4 * p->rtt_var + OVERDUE_SLACK, OVERDUE_MAX);
 }
 
 static u64 probe_interval(const struct path *p, u64 now, bool busy, u64 idle_interval)
@@ -131,6 +133,20 @@ static u64 probe_interval(const struct path *p, u64 now, bool busy, u64 idle_int
 	if (silent_since && now - silent_since < SEARCH_TIME)
 		return PROBE_SEARCH;
 	return busy && p->answered_stamp ? PROBE_SEARCH : busy ? PROBE_SEEK : idle_interval;
+}
+
+/* Plans the next probe. Whether what is missing was lost, or the path is, is asked at once. */
+static void plan_probe(struct path *p)
+{
+	u64 overdue = p->oldest_unanswered + overdue_after(p);
+
+	p->next_probe = p->probed_at + p->interval;
+	if (p->state != PATH_LIVE || p->unanswered == 0)
+		return;
+	if (overdue > p->probed_at)
+		p->next_probe = time_min(p->next_probe, overdue);
+	else if (p->unanswered < URGENT_PROBES)
+		p->next_probe = p->probed_at + PROBE_URGENT;
 }
 
 static u64 fresh_stamp(struct path *p, u64 now)
@@ -157,18 +173,18 @@ void path_probe(struct path *p, u64 now, bool busy, u64 idle_interval, struct fr
 	struct path_probe *probe = &p->probe[p->probe_at];
 
 	p->interval = probe_interval(p, now, busy, idle_interval);
-	p->next_probe = now + p->interval;
+	p->probed_at = now;
 	rate_sample(p, now);
 	p->probe_at = (p->probe_at + 1) % PATH_PROBES_REMEMBERED;
 	fill_probe(p, now, ret);
 	probe->stamp = ret->stamp;
 	probe->packets = ret->packets;
-	if (p->oldest_unanswered == 0)
+	if (p->oldest_unanswered == 0) {
 		p->oldest_unanswered = ret->stamp;
+		p->patience = p->interval > PROBE_BUSY ? PATIENCE_IDLE : PATIENCE_BUSY;
+	}
 	p->unanswered++;
-	/* An idle path does not wait that long to learn that this one was lost. */
-	if (path_usable(p) && p->answered_stamp)
-		p->next_probe = time_min(p->next_probe, now + 2 * overdue_after(p));
+	plan_probe(p);
 }
 
 void path_reply(const struct path *p, const struct frame_probe *probe, const struct endpoint *seen,
@@ -283,6 +299,7 @@ static bool path_set_live(struct path *p, u64 now)
 bool path_take_reply(struct path *p, u64 now, const struct frame_probe_reply *reply)
 {
 	struct path_probe *probe = probe_find(p, reply->stamp);
+	bool changed = false;
 
 	if (!probe)
 		return false;
@@ -292,13 +309,12 @@ bool path_take_reply(struct path *p, u64 now, const struct frame_probe_reply *re
 		p->answered_stamp = probe->stamp;
 	probe->stamp = 0;
 	recount_unanswered(p);
-	if (p->unanswered == 0)
-		p->next_probe = p->answered_stamp + p->interval;
 	/* An answer that comes very late shows that the path works, not that it works now. */
-	if (p->oldest_unanswered && p->state != PATH_PROBING &&
-	    now - p->oldest_unanswered >= DEAD_AFTER)
-		return false;
-	return path_set_live(p, now);
+	if (!p->oldest_unanswered || p->state == PATH_PROBING ||
+	    now - p->oldest_unanswered < DEAD_AFTER)
+		changed = path_set_live(p, now);
+	plan_probe(p);
+	return changed;
 }
 
 bool path_confirm(struct path *p, u64 now)
@@ -323,15 +339,31 @@ void path_bury(struct path *p)
 void path_wake(struct path *p, u64 now)
 {
 	p->next_probe = time_min(p->next_probe, now);
+	p->interval = time_min(p->interval, PROBE_BUSY); /* should an answer come before */
+}
+
+/* When the third of the missing answers is overdue, and the first one very much so. */
+static u64 degrade_at(const struct path *p)
+{
+	u64 enough = p->oldest_unanswered + p->rtt + p->patience, third;
+	u32 missing = 0;
+
+	for (u32 i = 0; i < PATH_PROBES_REMEMBERED; i++) {
+		u64 stamp = p->probe[(p->probe_at + i) % PATH_PROBES_REMEMBERED].stamp;
+
+		if (stamp <= p->answered_stamp || ++missing < OVERDUE_PROBES)
+			continue;
+		third = stamp + overdue_after(p);
+		return third > enough ? third : enough;
+	}
+	return TIME_NEVER;
 }
 
 static u64 demote_at(const struct path *p)
 {
 	if (p->state == PATH_DEGRADED && p->oldest_unanswered)
 		return p->oldest_unanswered + DEAD_AFTER;
-	if (p->state == PATH_LIVE && p->unanswered >= OVERDUE_PROBES)
-		return p->oldest_unanswered + overdue_after(p);
-	return TIME_NEVER;
+	return p->state == PATH_LIVE ? degrade_at(p) : TIME_NEVER;
 }
 
 u64 path_next_expiry(const struct path *p)

@@ -46,6 +46,77 @@ static void a_silent_path_is_demoted_in_300_ms_and_used_again_in_1_s(void **stat
 	world_end(&w);
 }
 
+/* Whatever was on its way when the link went down may still be a sign of life. */
+static void a_silent_path_of_100_ms_is_demoted_in_300_ms_too(void **state)
+{
+	struct world w;
+
+	(void)state;
+	pair_with_live_paths(&w, __func__, 2, 1);
+	w.a->iface[0].out.delay = w.a->iface[0].in.delay = MS(40);
+	sim_flow(w.a, 0, MS(5), 200, 0);
+	sim_flow(w.b, 0, MS(5), 200, 0);
+	for (u32 n = 0; n < 20; n++) {
+		const bool out = n % 3 != 1, in = n % 3 != 2;
+
+		sim_run(w.sim, SECONDS(3) + MS(7 * n));
+		w.a->iface[0].out.down = out;
+		w.a->iface[0].in.down = in;
+		sim_run(w.sim, in ? MS(40) : MS(100)); /* until its last answer is here */
+		sim_check(w.sim, world_await_live(w.a, 0, 1, MS(300)));
+		sim_run(w.sim, out ? 0 : MS(60));
+		sim_check(w.sim, world_await_live(w.b, 0, 1, MS(300)));
+		w.a->iface[0].out.down = w.a->iface[0].in.down = false;
+		sim_check(w.sim, world_await_live(w.a, 0, 2, SECONDS(1)));
+		sim_check(w.sim, world_await_live(w.b, 0, 2, SECONDS(1)));
+	}
+	world_end(&w);
+}
+
+/* How often a path between a and b, each of whose links loses so much, changes its state, a minute. */
+static double changes_a_minute(const char *name, double loss, u64 delay, u64 jitter)
+{
+	const u64 minutes = 1 + world_scale(9);
+	struct world w;
+	u64 changes;
+
+	pair_with_live_paths(&w, name, 1, 1);
+	w.a->iface[0].out.delay = w.a->iface[0].in.delay = delay;
+	w.a->iface[0].out.jitter = w.a->iface[0].in.jitter = jitter;
+	sim_flow(w.a, 0, MS(20), 200, 0);
+	sim_flow(w.b, 0, MS(20), 200, 0);
+	sim_run(w.sim, SECONDS(5));
+	w.a->iface[0].out.loss = w.a->iface[0].in.loss = loss;
+	changes = w.a->notices[NOTICE_PATH_STATE] + w.b->notices[NOTICE_PATH_STATE];
+	sim_run(w.sim, minutes * SECONDS(60));
+	changes = w.a->notices[NOTICE_PATH_STATE] + w.b->notices[NOTICE_PATH_STATE] - changes;
+	world_end(&w);
+	return (double)changes / 2 / (double)minutes;
+}
+
+static void a_lossy_path_stays_live(void **state)
+{
+	static const struct {
+		double loss;
+		u64 delay, jitter;
+		double most;
+	} of[] = {
+		{ 0.05, MS(1), 0, 0.5 }, { 0.05, MS(10), MS(5), 0.5 }, { 0.05, MS(40), MS(5), 2 },
+		{ 0.10, MS(1), 0, 0.5 }, { 0.10, MS(10), MS(5), 2 },   { 0.10, MS(40), MS(5), 8 },
+	};
+
+	(void)state;
+	for (u32 n = 0; n < ARRAY_SIZE(of); n++) {
+		const double changes =
+			changes_a_minute(__func__, of[n].loss, of[n].delay, of[n].jitter);
+
+		printf("loss %.0f %%, round trip %llu ms: %.1f changes a minute\n",
+		       100 * of[n].loss, (unsigned long long)(2 * of[n].delay / NS_PER_MS + 20),
+		       changes);
+		assert_true(changes <= of[n].most);
+	}
+}
+
 static void the_only_path_goes_and_comes_back(void **state)
 {
 	struct world w;
@@ -288,6 +359,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_silent_path_is_demoted_in_300_ms_and_used_again_in_1_s),
+		cmocka_unit_test(a_silent_path_of_100_ms_is_demoted_in_300_ms_too),
+		cmocka_unit_test(a_lossy_path_stays_live),
 		cmocka_unit_test(the_only_path_goes_and_comes_back),
 		cmocka_unit_test(a_silent_path_is_noticed_without_traffic_too),
 		cmocka_unit_test(a_lossy_path_is_not_taken_for_a_restarted_peer),
