@@ -120,6 +120,10 @@ void engine_receive(struct engine *e, u64 now, u8 iface, const struct endpoint *
  * the reference. DROP_NONE: it was queued on at least one path. */
 enum drop_reason engine_send(struct engine *e, u64 now, u16 tunnel, struct buf *b);
 
+/* The same, from a gate that keeps a payload for which there is no room (DROP_QUEUE_FULL,
+ * DROP_NO_BUFFER) and offers it again: that is no loss, and is not counted. */
+enum drop_reason engine_offer(struct engine *e, u64 now, u16 tunnel, struct buf *b);
+
 /* Payloads of one flow that do not exist yet: a packet larger than the link, to be cut. */
 struct pieces {
 	u32 count;

@@ -231,6 +231,8 @@ struct iface *iface_get(const struct engine *e, u8 iface);
 u32 iface_udp_max(const struct iface *i);
 /* Queues b (shared: takes its own reference) on iface. false: no place, or no such interface. */
 bool iface_queue(struct engine *e, u8 iface, struct buf *b, const struct queued *q);
+/* How many payloads more its outbox takes. */
+u32 iface_room(const struct engine *e, u8 iface);
 /* Queues raw bytes (a handshake message) to destination. */
 void iface_queue_bytes(struct engine *e, u8 iface, const struct endpoint *destination,
 		       const u8 *bytes, size_t size);

@@ -39,6 +39,14 @@ static struct queued *outbox_at(struct outbox *o, u32 position)
 	return &o->entry[position & (OUTBOX_SIZE - 1)];
 }
 
+u32 iface_room(const struct engine *e, u8 iface)
+{
+	const struct iface *i = iface_get(e, iface);
+	u32 used = i ? outbox_count(&i->outbox) + CONTROL_RESERVE : OUTBOX_SIZE;
+
+	return used < OUTBOX_SIZE && !i->resting ? OUTBOX_SIZE - used : 0;
+}
+
 bool iface_queue(struct engine *e, u8 iface, struct buf *b, const struct queued *q)
 {
 	struct iface *i = iface_get(e, iface);

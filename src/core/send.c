@@ -100,6 +100,8 @@ static enum drop_reason send_first(const struct sending *s, struct buf *b)
 	reason = seal_and_queue(s, b, &train.queued);
 	if (reason == DROP_NONE)
 		train_open(s->e, b, &train);
+	else
+		s->flow->next_sequence--; /* nobody shall miss it */
 	return reason;
 }
 
@@ -123,6 +125,37 @@ static enum drop_reason join_train(const struct sending *s, u8 *place, u32 size)
 
 /* --- fragments -------------------------------------------------------------------------------- */
 
+static u32 paths_on(const struct sending *s, u8 iface)
+{
+	u32 count = 0;
+
+	for (u64 mask = s->mask; mask; mask &= mask - 1)
+		count += s->p->paths[__builtin_ctzll(mask)].iface == iface;
+	return count;
+}
+
+/* Whether all of so many datagrams can be queued on one path at least, now or ever: a part of them is
+ * of no use. */
+static enum drop_reason fragments_fit(const struct sending *s, u32 datagrams)
+{
+	enum drop_reason reason = DROP_TOO_LARGE;
+
+	if (pool_available(s->e->options.pool) < datagrams)
+		return DROP_NO_BUFFER;
+	for (u64 mask = s->mask; mask; mask &= mask - 1) {
+		u8 iface = s->p->paths[__builtin_ctzll(mask)].iface;
+		u32 places = datagrams * paths_on(s, iface);
+
+		if (places <= iface_room(s->e, iface))
+			return DROP_NONE;
+		if (places <= OUTBOX_SIZE - CONTROL_RESERVE)
+			reason = DROP_QUEUE_FULL;
+	}
+	if (reason == DROP_QUEUE_FULL)
+		count_copies(s, 0, 0);
+	return reason;
+}
+
 static enum drop_reason send_fragment(const struct sending *s, const struct frame_fragment *f)
 {
 	struct buf *b = buf_get(s->e->options.pool);
@@ -143,19 +176,22 @@ static enum drop_reason send_fragments(const struct sending *s, struct buf *payl
 {
 	u32 unit = tunnel_room(s->t, s->p, FRAGMENT_OVERHEAD), total = payload->length;
 	struct frame_fragment f = { .tunnel = s->t->id,
-				    .sequence = s->flow->next_sequence++,
+				    .sequence = s->flow->next_sequence,
 				    .total = total };
+	enum drop_reason reason;
 
 	if (unit > UINT16_MAX)
 		unit = UINT16_MAX;
 	if (unit == 0 || (total + unit - 1) / unit > FRAGMENTS_MAX)
 		return DROP_TOO_LARGE;
+	reason = fragments_fit(s, (total + unit - 1) / unit);
+	if (reason != DROP_NONE)
+		return reason;
+	s->flow->next_sequence++;
 	f.unit = (u16)unit;
 	/* What comes after them must not join what left before them. */
 	train_close(s->e);
 	for (u32 offset = 0; offset < total; offset += unit, f.index++) {
-		enum drop_reason reason;
-
 		f.data = buf_data(payload) + offset;
 		f.size = total - offset < unit ? total - offset : unit;
 		reason = send_fragment(s, &f);
@@ -289,6 +325,20 @@ enum drop_reason engine_send(struct engine *e, u64 now, u16 tunnel, struct buf *
 	buf_put(b);
 	if (t)
 		count_payload(t, reason, size);
+	return reason;
+}
+
+enum drop_reason engine_offer(struct engine *e, u64 now, u16 tunnel, struct buf *b)
+{
+	struct tunnel *t = tunnel_get(e, tunnel);
+	struct drop_counts before = { 0 };
+	enum drop_reason reason;
+
+	if (t)
+		before = t->drops;
+	reason = engine_send(e, now, tunnel, b);
+	if (t && (reason == DROP_QUEUE_FULL || reason == DROP_NO_BUFFER))
+		t->drops = before;
 	return reason;
 }
 

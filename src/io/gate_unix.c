@@ -164,7 +164,7 @@ static enum look look_failed(const struct gate_unix *u, int error)
 /* The first payload of s, in b, goes to the engine. */
 static enum look look_send(struct gate_unix *u, struct sender *s, u64 now, struct buf *b)
 {
-	switch (engine_send(u->gate.engine, now, u->gate.tunnel, b)) {
+	switch (engine_offer(u->gate.engine, now, u->gate.tunnel, b)) {
 	case DROP_NONE:
 		s->looked = true;
 		return LOOK_SENT;

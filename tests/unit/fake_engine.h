@@ -19,7 +19,8 @@ static struct {
 	u32 size[FAKE_KEPT]; /* of the first ones */
 	u8 first[FAKE_KEPT]; /* byte of each */
 	enum drop_reason refuse;
-	u32 refused;
+	u32 refused; /* and counted */
+	u32 put_off; /* and not counted: the gate keeps it */
 	u32 pending;
 	u32 dropped[DROP_REASONS]; /* by the gate */
 } fake;
@@ -37,6 +38,15 @@ enum drop_reason engine_send(struct engine *e, u64 now, u16 tunnel, struct buf *
 		fake.sent++;
 		fake.pending++;
 	}
+	buf_put(b);
+	return fake.refuse;
+}
+
+enum drop_reason engine_offer(struct engine *e, u64 now, u16 tunnel, struct buf *b)
+{
+	if (fake.refuse != DROP_QUEUE_FULL && fake.refuse != DROP_NO_BUFFER)
+		return engine_send(e, now, tunnel, b);
+	fake.put_off++;
 	buf_put(b);
 	return fake.refuse;
 }

@@ -602,6 +602,82 @@ static void what_a_removed_peer_sent_is_not_delivered_as_from_who_gets_its_place
 	assert_false(engine_next_delivery(b->engine[0], &d));
 }
 
+static struct buf *payload(struct bench *b, u32 size)
+{
+	struct buf *buf = buf_get(b->pool);
+
+	memset(buf_data(buf), 1, size);
+	buf->length = size;
+	return buf;
+}
+
+/* Ever larger ones, so that none joins the one before. */
+static u32 fill_outbox(struct bench *b, u32 leave)
+{
+	u32 count = OUTBOX_SIZE - CONTROL_RESERVE - leave;
+
+	for (u32 n = 0; n < count; n++)
+		assert_int_equal(engine_send(b->engine[0], b->now, b->tunnel[0],
+					     payload(b, 100 + n)),
+				 DROP_NONE);
+	assert_int_equal(engine_pending(b->engine[0], b->tunnel[0]), count);
+	return count;
+}
+
+static u64 queue_drops(struct bench *b)
+{
+	struct tunnel_view tunnel;
+
+	assert_true(engine_view_tunnel(b->engine[0], b->tunnel[0], &tunnel));
+	return tunnel.drops.count[DROP_QUEUE_FULL];
+}
+
+static u64 lost_on_the_way(struct bench *b)
+{
+	return flow_lost(&b->engine[1]->peers[b->peer[1]]->flows[b->tunnel[1]]);
+}
+
+static void what_its_gate_keeps_is_no_loss(void **state)
+{
+	struct bench *b = *state;
+	u32 count;
+
+	run(b, NS_PER_S);
+	count = fill_outbox(b, 0);
+	for (int n = 0; n < 10; n++)
+		assert_int_equal(engine_offer(b->engine[0], b->now, b->tunnel[0], payload(b, 1000)),
+				 DROP_QUEUE_FULL);
+	assert_int_equal(queue_drops(b), 0);
+	settle(b);
+	assert_int_equal(engine_offer(b->engine[0], b->now, b->tunnel[0], payload(b, 1000)),
+			 DROP_NONE);
+	settle(b);
+	assert_int_equal(b->delivered[1], count + 1);
+	assert_int_equal(lost_on_the_way(b), 0);
+	fill_outbox(b, 0);
+	assert_int_equal(engine_send(b->engine[0], b->now, b->tunnel[0], payload(b, 1000)),
+			 DROP_QUEUE_FULL);
+	assert_int_equal(queue_drops(b), 1);
+}
+
+static void no_piece_of_a_payload_leaves_when_not_all_can(void **state)
+{
+	struct bench *b = *state;
+	u32 count;
+
+	run(b, 3 * NS_PER_S);
+	count = fill_outbox(b, 5);
+	assert_int_equal(engine_offer(b->engine[0], b->now, b->tunnel[0], payload(b, 9000)),
+			 DROP_QUEUE_FULL);
+	assert_int_equal(engine_pending(b->engine[0], b->tunnel[0]), count);
+	settle(b);
+	assert_int_equal(engine_offer(b->engine[0], b->now, b->tunnel[0], payload(b, 9000)),
+			 DROP_NONE);
+	settle(b);
+	assert_int_equal(b->delivered[1], count + 1);
+	assert_int_equal(lost_on_the_way(b), 0);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
@@ -625,6 +701,8 @@ int main(void)
 		TEST(displaced_datagrams_do_not_push_out_configured_paths),
 		TEST(a_tunnel_does_not_open_to_who_gets_the_place_of_a_removed_peer),
 		TEST(what_a_removed_peer_sent_is_not_delivered_as_from_who_gets_its_place),
+		TEST(what_its_gate_keeps_is_no_loss),
+		TEST(no_piece_of_a_payload_leaves_when_not_all_can),
 		TEST(keys_that_make_no_sense_are_refused),
 	};
 

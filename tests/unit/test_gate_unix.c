@@ -203,9 +203,15 @@ static void full_queue_makes_the_sender_wait(void **state)
 	put(fd, "a");
 	turn();
 	assert_true(queued(fd) > 0);
+	gate_settle(gate, 1);
+	fake.refuse = DROP_NO_BUFFER;
+	gate_settle(gate, 1);
+	assert_true(queued(fd) > 0);
 	fake.refuse = DROP_NONE;
 	drain();
 	assert_int_equal(fake.sent, 1);
+	assert_true(fake.put_off >= 3);
+	assert_int_equal(fake.refused, 0); /* nothing is lost, nothing is counted */
 	assert_int_equal(queued(fd), 0);
 	close(fd);
 	turn();
