@@ -102,6 +102,13 @@ write A 1 "$b" ''
 sed -i "s,^private_key_file:.*,private_key_file: $LAB/other.key," "$LAB/A.yaml"
 bad other_private_key 'needs a restart'
 
+# What a port or gate needs that were not there at the start has been given up.
+INTERFACES='listen_port: 519' write A 1 "$b" ''
+bad low_port 'listen_port.*needs a restart'
+write A 1 "$b" "  - name: dgram
+    gate: { path: $LAB/dgram.sock, type: dgram }"
+bad dgram_gate 'dgram.*needs a restart'
+
 # A gate that another program's port keeps from opening is tried again.
 spawn A holder python3 -c 'import socket, time
 s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)

@@ -16,8 +16,9 @@ struct sandbox_needs {
 	bool low_port;   /* interfaces get sockets with a port below 1024 */
 };
 
-/* Gives up all privileges but the few that are named in sandbox.c. 0, or -errno; what failed is
- * logged. */
-int sandbox_enter(const struct sandbox_needs *needs);
+/* Gives up all privileges but the few that are named in sandbox.c; of those for which there is a need
+ * of that kind, *ret_gone tells which were there and were not needed: they do not come back. 0, or
+ * -errno; what failed is logged. */
+int sandbox_enter(const struct sandbox_needs *needs, struct sandbox_needs *ret_gone);
 
 #endif

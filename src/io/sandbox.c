@@ -53,8 +53,13 @@ static int no_new_privileges(void)
 	return 0;
 }
 
+static bool has(unsigned int capability)
+{
+	return capng_have_capability(CAPNG_PERMITTED, capability) == 1;
+}
+
 /* All capabilities go but those of the list that are needed and that the process has. */
-static int drop_capabilities(const struct sandbox_needs *needs)
+static int drop_capabilities(const struct sandbox_needs *needs, struct sandbox_needs *ret_gone)
 {
 	const struct {
 		unsigned int capability;
@@ -74,8 +79,11 @@ static int drop_capabilities(const struct sandbox_needs *needs)
 		return -EPERM;
 	}
 	for (i = 0; i < ARRAY_SIZE(list); i++)
-		keep[i] = list[i].needed &&
-			  capng_have_capability(CAPNG_PERMITTED, list[i].capability) == 1;
+		keep[i] = list[i].needed && has(list[i].capability);
+	*ret_gone = (struct sandbox_needs){
+		.dgram_gate = !needs->dgram_gate && has(CAP_DAC_OVERRIDE),
+		.low_port = !needs->low_port && has(CAP_NET_BIND_SERVICE),
+	};
 	may_bound = capng_have_capability(CAPNG_EFFECTIVE, CAP_SETPCAP) == 1;
 	capng_clear(CAPNG_SELECT_BOTH);
 	for (i = 0; i < ARRAY_SIZE(list); i++) {
@@ -91,12 +99,12 @@ static int drop_capabilities(const struct sandbox_needs *needs)
 	return 0;
 }
 
-int sandbox_enter(const struct sandbox_needs *needs)
+int sandbox_enter(const struct sandbox_needs *needs, struct sandbox_needs *ret_gone)
 {
 	int error = hide_memory();
 
 	if (!error)
-		error = drop_capabilities(needs);
+		error = drop_capabilities(needs, ret_gone);
 	if (!error)
 		error = no_new_privileges();
 	return error;

@@ -274,6 +274,7 @@ int config_apply(struct daemon *d, struct conf *conf, struct conf_error *ret_err
 static int check_restart(const struct daemon *d, const struct conf *conf,
 			 struct conf_error *ret_error)
 {
+	const struct sandbox_needs needs = daemon_needs(conf);
 	const char *what = NULL;
 
 	if (!crypto_equal(&d->conf->identity, &conf->identity, sizeof(conf->identity)))
@@ -286,6 +287,10 @@ static int check_restart(const struct daemon *d, const struct conf *conf,
 		what = "offload";
 	else if (d->conf->nice != conf->nice)
 		what = "nice";
+	else if (needs.low_port && d->gone.low_port)
+		what = "listen_port to one below 1024 (CAP_NET_BIND_SERVICE was given up)";
+	else if (needs.dgram_gate && d->gone.dgram_gate)
+		what = "tunnels that brings the first dgram gate (CAP_DAC_OVERRIDE was given up)";
 	if (!what)
 		return 0;
 	snprintf(ret_error->text, sizeof(ret_error->text),

@@ -19,7 +19,6 @@
 #include "warp/aead_fast.h"
 #include "warp/log.h"
 #include "warp/memory.h"
-#include "warp/sandbox.h"
 
 #define LAST_WORDS (300 * NS_PER_MS) /* for the farewell to peers and maps */
 
@@ -259,7 +258,7 @@ static int check_privileges(const struct conf *conf)
 	return 0;
 }
 
-static int enter_sandbox(const struct conf *conf)
+struct sandbox_needs daemon_needs(const struct conf *conf)
 {
 	struct sandbox_needs needs = { .low_port = conf->interfaces.listen_port > 0 &&
 						   conf->interfaces.listen_port < 1024 };
@@ -268,7 +267,14 @@ static int enter_sandbox(const struct conf *conf)
 	for (i = 0; i < conf->tunnel_count; i++)
 		needs.dgram_gate |= conf->tunnels[i].gate.kind == GATE_UNIX &&
 				    conf->tunnels[i].gate.type == UNIX_DGRAM;
-	return sandbox_enter(&needs);
+	return needs;
+}
+
+static int enter_sandbox(struct daemon *d)
+{
+	const struct sandbox_needs needs = daemon_needs(d->conf);
+
+	return sandbox_enter(&needs, &d->gone);
 }
 
 /* The configuration becomes real; mistakes in it that only the system can see end the start. */
@@ -327,7 +333,7 @@ static int open_rest(struct daemon *d)
 	int error;
 
 	set_priority(d->conf->nice);
-	error = enter_sandbox(d->conf);
+	error = enter_sandbox(d);
 
 	if (!error)
 		error = open_sources(d);

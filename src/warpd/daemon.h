@@ -29,6 +29,7 @@
 #include "warp/gate.h"
 #include "warp/netmon.h"
 #include "warp/resolver.h"
+#include "warp/sandbox.h"
 #include "warp/udp.h"
 
 #define POOL_BUFFERS 1024u
@@ -97,6 +98,7 @@ struct daemon {
 	u64 started;
 	const char *conf_path;
 	struct conf *conf;
+	struct sandbox_needs gone; /* privileges that a reload cannot have any more */
 	const struct aead_ops *aead;
 	struct engine *engine;
 	struct pool *pool;
@@ -138,6 +140,9 @@ int daemon_start(struct daemon *d, struct conf *conf, const char *conf_path);
 void daemon_run(struct daemon *d);
 /* Also after a failed start. */
 void daemon_stop(struct daemon *d);
+
+/* What conf can do only with privileges. */
+struct sandbox_needs daemon_needs(const struct conf *conf);
 
 /* --- spin.c --- */
 
