@@ -10,7 +10,7 @@
 lab_begin tun jq ethtool socat sha256sum warpd warp-map warp netns/bursts netns/twoways
 
 STREAM_BYTES=100000000
-DATAGRAMS=4000
+DATAGRAMS=2000
 PACKETS=6000
 
 lab_internet
