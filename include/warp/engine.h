@@ -27,8 +27,9 @@
 #define MAX_TUNNELS 64u
 #define MAX_PEERS 1024u
 #define MAX_PEER_PATHS 64u
-#define MAX_PEER_ENDPOINTS 16u /* static ones */
-#define OUTBOX_SIZE 512u       /* trains queued an interface; a power of two */
+#define MAX_PEER_ENDPOINTS 16u  /* static ones */
+#define OUTBOX_SIZE 512u        /* trains queued an interface; a power of two */
+#define OUTBOX_BYTES (2u << 20) /* in them, above which no payload joins the queue */
 
 struct engine;
 
@@ -159,7 +160,8 @@ struct outgoing {
 /* The interfaces (bits) that have something to send. */
 u32 engine_outgoing_ifaces(const struct engine *e);
 /* The oldest at most max trains queued on iface, without taking them; what has passed its
- * deadline is dropped first. */
+ * deadline is dropped first. With max 0 that is all that is done, and ret may be NULL: trains grow
+ * on while they wait for their turn. */
 size_t engine_outgoing(struct engine *e, u64 now, u8 iface, struct outgoing *ret, size_t max);
 /* The first count trains are with the kernel. */
 void engine_sent(struct engine *e, u64 now, u8 iface, size_t count);

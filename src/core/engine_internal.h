@@ -48,12 +48,14 @@ struct queued {
 	u16 peer;     /* NO_INDEX: not a peer's path */
 	u16 tunnel;   /* NO_INDEX: control */
 	u8 path;
+	bool begun; /* a fragment: room for all of them was seen to */
 };
 
 #define NO_INDEX 0xffffu
 
 struct outbox {
 	u32 head, tail; /* free running; count is tail - head */
+	u32 bytes;      /* of all entries, as far as trains have grown */
 	struct queued entry[OUTBOX_SIZE];
 };
 

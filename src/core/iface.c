@@ -4,8 +4,9 @@
  *
  * An outbox is a ring of references to trains: the same sealed bytes may lie in several of them. It
  * is emptied at the pace of its own socket, so that a slow link delays no other. Payloads leave
- * some places free, so that probes pass when a link is flooded. What waits beyond its deadline is
- * dropped when its turn comes.
+ * some places free, so that probes pass when a link is flooded, and there is a bound on their bytes:
+ * a ring full of trains would be tens of MiB, and old before it leaves. What waits beyond its
+ * deadline is dropped when its turn comes.
  */
 #include "engine_internal.h"
 
@@ -44,22 +45,33 @@ u32 iface_room(const struct engine *e, u8 iface)
 	const struct iface *i = iface_get(e, iface);
 	u32 used = i ? outbox_count(&i->outbox) + CONTROL_RESERVE : OUTBOX_SIZE;
 
-	return used < OUTBOX_SIZE && !i->resting ? OUTBOX_SIZE - used : 0;
+	if (used >= OUTBOX_SIZE || i->resting || i->outbox.bytes >= OUTBOX_BYTES)
+		return 0;
+	return OUTBOX_SIZE - used;
+}
+
+static bool outbox_full(const struct outbox *o, const struct queued *q)
+{
+	if (q->tunnel == NO_INDEX)
+		return outbox_count(o) >= OUTBOX_SIZE;
+	return outbox_count(o) >= OUTBOX_SIZE - CONTROL_RESERVE ||
+	       (o->bytes >= OUTBOX_BYTES && !q->begun);
 }
 
 bool iface_queue(struct engine *e, u8 iface, struct buf *b, const struct queued *q)
 {
 	struct iface *i = iface_get(e, iface);
-	u32 room = q->tunnel == NO_INDEX ? OUTBOX_SIZE : OUTBOX_SIZE - CONTROL_RESERVE;
 	struct queued *entry;
 
-	if (!i || i->resting || outbox_count(&i->outbox) >= room)
+	if (!i || i->resting || outbox_full(&i->outbox, q))
 		return false;
 	entry = outbox_at(&i->outbox, i->outbox.tail++);
 	*entry = *q;
 	entry->buf = buf_ref(b);
 	if (q->tunnel != NO_INDEX)
 		e->tunnels[q->tunnel].pending++;
+	else
+		i->outbox.bytes += b->length; /* of payloads: count_copies() */
 	e->outgoing_mask |= 1u << iface;
 	return true;
 }
@@ -106,6 +118,7 @@ static void outbox_pop(struct engine *e, struct iface *i, u8 iface)
 		e->tunnels[q->tunnel].pending--;
 	if (q->buf == e->train.buf)
 		train_close(e);
+	i->outbox.bytes -= q->buf->length;
 	buf_put(q->buf);
 	q->buf = NULL;
 	if (outbox_count(&i->outbox) == 0)
@@ -140,7 +153,8 @@ size_t engine_outgoing(struct engine *e, u64 now, u8 iface, struct outgoing *ret
 
 	if (!i)
 		return 0;
-	train_close(e);
+	if (max)
+		train_close(e);
 	while (outbox_count(&i->outbox) && outbox_at(&i->outbox, i->outbox.head)->deadline <= now)
 		outbox_drop(e, i, iface, DROP_DEADLINE);
 	for (u32 at = i->outbox.head; at != i->outbox.tail && n < max; at++) {

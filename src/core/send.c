@@ -43,6 +43,7 @@ static void count_copies(const struct sending *s, u64 queued, u32 size)
 		}
 		path->sent.packets++;
 		path->sent.bytes += size;
+		s->e->ifaces[path->iface]->outbox.bytes += size;
 		s->t->copies_sent++;
 	}
 }
@@ -54,12 +55,13 @@ static u64 patience(const struct sending *s)
 }
 
 /* Queues sealed bytes; the paths whose outbox took them. */
-static u64 queue_copies(const struct sending *s, struct buf *b)
+static u64 queue_copies(const struct sending *s, struct buf *b, bool fragment)
 {
 	u64 queued = 0;
 	struct queued q = { .deadline = s->now + patience(s),
 			    .peer = s->p->index,
-			    .tunnel = tunnel_index(s) };
+			    .tunnel = tunnel_index(s),
+			    .begun = fragment };
 
 	for (u64 mask = s->mask; mask; mask &= mask - 1) {
 		const struct path *path;
@@ -75,14 +77,15 @@ static u64 queue_copies(const struct sending *s, struct buf *b)
 }
 
 /* Seals what lies in b, frame header included, and queues it. */
-static enum drop_reason seal_and_queue(const struct sending *s, struct buf *b, u64 *ret_queued)
+static enum drop_reason seal_and_queue(const struct sending *s, struct buf *b, bool fragment,
+				       u64 *ret_queued)
 {
 	u32 size = b->length;
 
 	if (assoc_seal(&s->p->assoc, s->now, buf_push(b, WIRE_HEADER_SIZE), size) < 0)
 		return DROP_NO_SESSION;
 	b->length += TAG_SIZE;
-	*ret_queued = queue_copies(s, b);
+	*ret_queued = queue_copies(s, b, fragment);
 	return *ret_queued ? DROP_NONE : DROP_QUEUE_FULL;
 }
 
@@ -97,7 +100,7 @@ static enum drop_reason send_first(const struct sending *s, struct buf *b)
 
 	frame_put_payload_header(buf_push(b, FRAME_PAYLOAD_HEADER), s->t->id,
 				 s->flow->next_sequence++);
-	reason = seal_and_queue(s, b, &train.queued);
+	reason = seal_and_queue(s, b, false, &train.queued);
 	if (reason == DROP_NONE)
 		train_open(s->e, b, &train);
 	else
@@ -167,7 +170,7 @@ static enum drop_reason send_fragment(const struct sending *s, const struct fram
 	memcpy(buf_data(b), f->data, f->size);
 	b->length = f->size;
 	frame_put_fragment_header(buf_push(b, FRAME_FRAGMENT_HEADER), f);
-	reason = seal_and_queue(s, b, &queued);
+	reason = seal_and_queue(s, b, true, &queued);
 	buf_put(b);
 	return reason;
 }

@@ -5,7 +5,7 @@
  * Payloads that follow one another to the same peer over the same paths are sealed one behind the
  * other into one buffer, as long as they are of one size (the last may be shorter), so that they
  * leave in one send per path. The train lies in the outboxes from its first datagram on; it stops
- * growing when the edges look at an outbox, when anything about the peer's paths changes, or when
+ * growing when the edges take from an outbox, when anything about the peer's paths changes, or when
  * its deadline would be that much too early for what joins.
  */
 #include "engine_internal.h"

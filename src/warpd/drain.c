@@ -36,11 +36,10 @@ static bool send_batch(struct daemon *d, struct link *l)
 
 static void drain_link(struct daemon *d, struct link *l)
 {
-	struct outgoing first;
 	u32 i;
 
 	if (l->blocked) {
-		engine_outgoing(d->engine, d->now, l->iface, &first, 1); /* for the deadlines */
+		engine_outgoing(d->engine, d->now, l->iface, NULL, 0); /* for the deadlines */
 		return;
 	}
 	/* Each round takes something from a queue of OUTBOX_SIZE. */

@@ -328,6 +328,51 @@ static void an_oversized_datagram_lowers_the_mtu_and_harms_nothing(void **state)
 	assert_int_equal(b->last_size[1], 1400);
 }
 
+/* Payloads until the queue is full, looked at for deadlines only; how many bytes wait then. */
+static u64 fill_outbox(struct bench *b)
+{
+	enum drop_reason reason = DROP_NONE;
+	struct outgoing out[OUTBOX_SIZE];
+	u64 bytes = 0;
+	size_t count;
+
+	for (u32 n = 0; n < 10000 && reason == DROP_NONE; n++) {
+		struct buf *buf = buf_get(b->pool);
+
+		assert_non_null(buf);
+		memset(buf_data(buf), 0, 1400);
+		buf->length = 1400;
+		reason = engine_send(b->engine[0], b->now, b->tunnel[0], buf);
+		assert_int_equal(engine_outgoing(b->engine[0], b->now, b->iface[0], NULL, 0), 0);
+	}
+	assert_int_equal(reason, DROP_QUEUE_FULL);
+	count = engine_outgoing(b->engine[0], b->now, b->iface[0], out, OUTBOX_SIZE);
+	assert_true(count < OUTBOX_BYTES / 60000); /* trains grew while they waited */
+	for (size_t k = 0; k < count; k++)
+		bytes += out[k].buf->length;
+	return bytes;
+}
+
+static void a_link_that_is_slow_queues_a_bounded_number_of_bytes(void **state)
+{
+	struct bench *b = *state;
+	u64 first;
+
+	run(b, 3 * NS_PER_S);
+	first = fill_outbox(b);
+	assert_true(first >= OUTBOX_BYTES && first < OUTBOX_BYTES + BUF_PAYLOAD_MAX);
+	settle(b);
+	assert_int_equal(give(b, 0, 1000, 1), DROP_NONE);
+	for (u32 n = 0; n < 3; n++) { /* what has left counts no more */
+		assert_int_equal(fill_outbox(b), first);
+		settle(b);
+	}
+	fill_outbox(b);
+	b->now += 2 * NS_PER_S; /* nor what was too late */
+	settle(b);
+	assert_int_equal(fill_outbox(b), first);
+}
+
 static void an_interface_that_fails_again_and_again_rests_and_returns(void **state)
 {
 	struct bench *b = *state;
@@ -690,6 +735,7 @@ int main(void)
 		TEST(before_a_session_payloads_are_refused_with_a_reason),
 		TEST(what_waits_too_long_is_dropped_and_not_counted_as_sent),
 		TEST(an_oversized_datagram_lowers_the_mtu_and_harms_nothing),
+		TEST(a_link_that_is_slow_queues_a_bounded_number_of_bytes),
 		TEST(an_interface_that_fails_again_and_again_rests_and_returns),
 		TEST(equal_payloads_leave_as_one_train_and_arrive_one_by_one),
 		TEST(a_train_that_was_looked_at_grows_no_more),
