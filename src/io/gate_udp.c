@@ -201,13 +201,11 @@ static void udp_readable(struct gate *g, u64 now)
 		read_errors(u);
 	else
 		u->trains_come = false;
-	/* In the order of arrival; then the unused ones, so that the next to be used is warm. */
-	for (i = 0; i < room; i++) {
-		if ((int)i < count)
-			take(u, now, i);
-		else
-			buf_put(u->in.buf[i]);
-	}
+	/* First the unused ones, so that those on top of the pool are warm. */
+	while (room && (int)room > count)
+		buf_put(u->in.buf[--room]);
+	for (i = 0; i < room; i++)
+		take(u, now, i);
 }
 
 /* --- to the application ------------------------------------------------------------------- */

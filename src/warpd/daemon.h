@@ -35,6 +35,7 @@
 #define POOL_BUFFERS 1024u
 #define POOL_RESERVE 256u       /* of these, not for gates */
 #define LINK_BATCH 16u          /* trains read at once */
+#define LINK_BATCHES 4u         /* before gates are served */
 #define LINK_BYTES (256u << 10) /* read from a socket in one wake-up; the others wait meanwhile */
 #define DELIVERIES_AT_ONCE 256u /* to gates; a train may add some more */
 #define SETTLE_ROUNDS 64u       /* of gates with back-pressure in one wake-up */

@@ -53,12 +53,15 @@ static u32 read_batch(struct daemon *d, struct link *l)
 static void on_readable(struct ev_loop *loop, ev_io *w, int events)
 {
 	struct daemon *d = daemon_of(loop);
-	u32 bytes = 0, more;
+	u32 bytes = 0, batches = 0, more;
 
 	(void)events;
 	do {
 		more = read_batch(d, w->data);
 		bytes += more;
+		/* Each train holds a buffer until then, however small it is. */
+		if (++batches % LINK_BATCHES == 0)
+			drain(d);
 	} while (more && bytes < LINK_BYTES);
 	drain(d);
 }
