@@ -75,6 +75,7 @@ unit_src := $(wildcard tests/unit/test_*.c)
 sim_src := $(wildcard tests/sim/scenario_*.c tests/sim/test_*.c)
 fuzz_src := $(wildcard tests/fuzz/fuzz_*.c)
 netns_src := $(wildcard netns-tests/tools/*.c)
+preload_src := $(wildcard netns-tests/tools/lib/*.c)
 bench_src := $(wildcard netns-tests/bench/core.c)
 # What the tests share: the simulator, fakes.
 help_src := $(filter-out $(unit_src) $(sim_src),$(wildcard tests/unit/*.c tests/sim/*.c))
@@ -88,7 +89,8 @@ unit_bin := $(unit_src:%.c=$(BUILD)/%)
 sim_bin := $(sim_src:%.c=$(BUILD)/%)
 fuzz_bin := $(fuzz_src:%.c=$(BUILD)/%)
 bench_bin := $(if $(bench_src),$(BUILD)/bench-core)
-netns_bin := $(netns_src:netns-tests/tools/%.c=$(BUILD)/netns/%)
+netns_bin := $(netns_src:netns-tests/tools/%.c=$(BUILD)/netns/%) \
+	$(preload_src:netns-tests/tools/lib/%.c=$(BUILD)/netns/%.so)
 all_src := $(core_src) $(io_src) $(warpd_src) $(map_src) $(tool_src) $(unit_src) $(sim_src) \
 	$(fuzz_src) $(netns_src) $(bench_src) $(help_src)
 man_pages := $(wildcard man/*.[1-8])
@@ -141,9 +143,14 @@ $(unit_bin) $(sim_bin): $(BUILD)/%: $(BUILD)/%.o $(help_lib) $(io_lib) $(core_li
 $(fuzz_bin): $(BUILD)/%: $(BUILD)/%.o $(io_lib) $(core_lib)
 	$(call link,-fsanitize=fuzzer)
 
-$(netns_bin): $(BUILD)/netns/%: $(BUILD)/netns-tests/tools/%.o $(help_lib) $(io_lib) $(core_lib)
+$(filter-out %.so,$(netns_bin)): $(BUILD)/netns/%: $(BUILD)/netns-tests/tools/%.o $(help_lib) $(io_lib) $(core_lib)
 	@mkdir -p $(@D)
 	$(call link)
+
+# Libraries to be preloaded, also by programs that no sanitizer is part of.
+$(BUILD)/netns/%.so: netns-tests/tools/lib/%.c Makefile
+	@mkdir -p $(@D)
+	$(CC) -shared -fPIC -D_GNU_SOURCE -std=gnu17 -O2 -g $(WARNINGS) $(if $(WERROR),-Werror) -o $@ $< -ldl
 
 $(BUILD)/bench-core: $(call objects,$(bench_src)) $(core_lib)
 	$(call link)
