@@ -329,7 +329,7 @@ static void an_oversized_datagram_lowers_the_mtu_and_harms_nothing(void **state)
 }
 
 /* Payloads until the queue is full, looked at for deadlines only; how many bytes wait then. */
-static u64 fill_outbox(struct bench *b)
+static u64 fill_with_trains(struct bench *b)
 {
 	enum drop_reason reason = DROP_NONE;
 	struct outgoing out[OUTBOX_SIZE];
@@ -359,18 +359,18 @@ static void a_link_that_is_slow_queues_a_bounded_number_of_bytes(void **state)
 	u64 first;
 
 	run(b, 3 * NS_PER_S);
-	first = fill_outbox(b);
+	first = fill_with_trains(b);
 	assert_true(first >= OUTBOX_BYTES && first < OUTBOX_BYTES + BUF_PAYLOAD_MAX);
 	settle(b);
 	assert_int_equal(give(b, 0, 1000, 1), DROP_NONE);
 	for (u32 n = 0; n < 3; n++) { /* what has left counts no more */
-		assert_int_equal(fill_outbox(b), first);
+		assert_int_equal(fill_with_trains(b), first);
 		settle(b);
 	}
-	fill_outbox(b);
+	fill_with_trains(b);
 	b->now += 2 * NS_PER_S; /* nor what was too late */
 	settle(b);
-	assert_int_equal(fill_outbox(b), first);
+	assert_int_equal(fill_with_trains(b), first);
 }
 
 static void an_interface_that_fails_again_and_again_rests_and_returns(void **state)
