@@ -43,5 +43,8 @@ bool spin_wanted(struct spin *s, u64 now)
 	else
 		s->budget = time_min(s->budget + passed / SPIN_SHARE, SPIN_SAVED_UP);
 	s->spinning = s->limit && s->budget && now - s->traffic_at < s->limit;
+	/* Whoever was woken by what has just been delivered comes first. */
+	if (s->spinning)
+		sched_yield();
 	return s->spinning;
 }
