@@ -7,6 +7,10 @@
 
 #include "warp/impair_text.h"
 
+#define EVERYTHING                                                                                 \
+	"delay 20ms jitter 5ms smooth loss 100% burst 2% 30% rate 100mbit queue 50ms "             \
+	"reorder 1% 5ms duplicate 0.1% corrupt 0.01%"
+
 static void everything_is_understood(void **state)
 {
 	struct impair_config c = { 0 };
@@ -49,8 +53,7 @@ static void writing_is_the_inverse_of_reading(void **state)
 		"rate 100gbit queue 12345b",
 		"rate 1kbit queue 1000mb",
 		"rate 1234567bit queue 1us",
-		"delay 20ms jitter 5ms smooth loss 100% burst 2% 30% rate 100mbit queue 50ms "
-		"reorder 1% 5ms duplicate 0.1% corrupt 0.01%",
+		EVERYTHING,
 	};
 	struct impair_config c, again;
 	char error[IMPAIR_ERROR], text[IMPAIR_TEXT];
