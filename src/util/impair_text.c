@@ -313,10 +313,11 @@ int impair_parse(const char *text, struct impair_config *config,
 		 char ret_error[static IMPAIR_ERROR])
 {
 	struct impair_config c = *config;
-	struct text t = { .at = text, .error = ret_error };
+	struct text t = { .at = text };
 	u32 seen = 0;
 	int error = 0;
 
+	t.error = ret_error;
 	advance(&t);
 	if (!t.word[0])
 		return refuse(&t, "nothing is said; an example: delay 20ms loss 1%%");
