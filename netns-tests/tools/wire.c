@@ -333,7 +333,7 @@ static int open_socket(const char *path, bool server)
 
 static void become_real_time(struct wire *w)
 {
-	struct sched_param param = { .sched_priority = 1 };
+	struct sched_param param = { .sched_priority = 2 };
 
 	prctl(PR_SET_TIMERSLACK, 1, 0, 0, 0);
 	if (!w->real_time)
