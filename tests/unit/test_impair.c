@@ -51,6 +51,7 @@ static void lab_free(struct lab *l)
 {
 	impair_destroy(l->link);
 	assert_int_equal(l->heap.live, 0);
+	assert_int_equal(l->heap.total, 1); /* nothing a packet */
 	free(l);
 }
 
