@@ -10,6 +10,7 @@
 #include "warp/allowedips.h"
 #include "warp/crypto.h"
 #include "warp/engine.h"
+#include "warp/impair.h"
 
 #define CONF_CONTROL_SOCKET "/run/warp/warpd.sock"
 #define CONF_TEXT 256u
@@ -72,6 +73,12 @@ struct conf_gate {
 	char group[CONF_TEXT]; /* "": unchanged */
 };
 
+/* What is done, on purpose, to what applications send. */
+struct conf_impair {
+	bool on;
+	struct impair_config config;
+};
+
 struct conf_tunnel {
 	char name[NAME_SIZE];
 	u16 id;
@@ -82,6 +89,7 @@ struct conf_tunnel {
 	u32 mtu;           /* transport.mtu, 0: what fits */
 	u64 send_deadline; /* ns, 0: none */
 	u32 copies;        /* 0: all */
+	struct conf_impair impair;
 };
 
 #define CONF_SPIN_AUTO TIME_NEVER /* a little, where there is more than one processor */

@@ -8,6 +8,7 @@
  *
  *   fd readable        -> gate_readable(): at most one batch of payloads goes to engine_send()
  *   a delivery for it  -> gate_deliver(): may keep it until gate_flush()
+ *   gate_next_expiry() -> gate_expire(): what was held back on purpose goes to engine_send()
  *   outboxes drained   -> gate_flush(), then gate_settle(): while it returns true, it has given the
  *                         engine more, which has to be drained again
  *
@@ -42,6 +43,7 @@ struct gate {
 	bool offload; /* large packets and trains between the kernel and the gate, where it can */
 	u16 tunnel;   /* whose gate it is; may be set anew when the tunnel is added anew */
 	int fd;       /* to poll for reading */
+	struct gate_impair *impair; /* NULL: what applications send goes into the tunnel as it is */
 	/* Its socket or interface was taken away, as the gate has logged: stop polling, close it,
 	 * open it again. */
 	bool broken;
@@ -50,9 +52,10 @@ struct gate {
 struct gate_options {
 	struct engine *engine;
 	struct pool *pool;
-	u32 reserve; /* what applications send must not keep the network's datagrams out */
-	bool offload;
+	u32 reserve;  /* what applications send must not keep the network's datagrams out */
+	bool offload; /* not of gates that impair: there, each payload has its own luck */
 	u16 tunnel;
+	struct conf_impair impair; /* UDP and TUN */
 };
 
 /* Open the gate that conf describes. 0, or -errno with ret_error filled: one line that names the
@@ -76,6 +79,39 @@ bool gate_conf_equal(const struct conf_gate *a, const struct conf_gate *b);
 static inline struct buf *gate_buf(struct gate *g)
 {
 	return pool_available(g->pool) > g->reserve ? buf_get(g->pool) : NULL;
+}
+
+/* --- gate_impair.c: a gate that is bad on purpose ------------------------------------------ */
+
+/* Also while payloads are held back: these go out as they were to. -ENOMEM; on to on cannot fail. */
+int gate_impair_configure(struct gate *g, const struct impair_config *config);
+/* Takes over the reference to b, whose bytes are copied meanwhile. */
+void gate_impair_send(struct gate *g, u64 now, struct buf *b);
+u64 gate_impair_next_expiry(const struct gate *g);
+void gate_impair_expire(struct gate *g, u64 now);
+/* Payloads that the gate has dropped on purpose. */
+u64 gate_impair_dropped(const struct gate *g);
+/* What is held back is forgotten. */
+void gate_impair_close(struct gate *g);
+
+/* A payload of the application, to the engine. Takes over the reference to b. */
+static inline void gate_send(struct gate *g, u64 now, struct buf *b)
+{
+	if (g->impair)
+		gate_impair_send(g, now, b);
+	else
+		engine_send(g->engine, now, g->tunnel, b);
+}
+
+static inline u64 gate_next_expiry(const struct gate *g)
+{
+	return g->impair ? gate_impair_next_expiry(g) : TIME_NEVER;
+}
+
+static inline void gate_expire(struct gate *g, u64 now)
+{
+	if (g->impair)
+		gate_impair_expire(g, now);
 }
 
 /* Reads at most one batch. */
@@ -111,8 +147,10 @@ static inline bool gate_set_mtu(struct gate *g, u32 mtu, bool may_lower)
 /* Frees it; sockets that it made in the file system are removed. NULL is allowed. */
 static inline void gate_close(struct gate *g)
 {
-	if (g)
-		g->ops->close(g);
+	if (!g)
+		return;
+	gate_impair_close(g);
+	g->ops->close(g);
 }
 
 #endif

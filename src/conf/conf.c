@@ -10,6 +10,7 @@
 #include "check.h"
 #include "load.h"
 #include "scalar.h"
+#include "warp/impair_text.h"
 
 /* --- interfaces --------------------------------------------------------------------------- */
 
@@ -249,6 +250,32 @@ static const struct schema_key transport_keys[] = {
 };
 static const struct schema transport = SCHEMA(transport_keys, NULL);
 
+/* struct conf_impair; "none" is off. */
+static int parse_impair(struct reader *r, const struct schema_key *key, const struct value *v,
+			void *ret)
+{
+	char error[IMPAIR_ERROR], text[IMPAIR_TEXT];
+	struct conf_impair *impair = ret;
+
+	if (impair_parse(v->text, &impair->config, error))
+		return reader_fail(r, v->place, "%s: %s", key->name, error);
+	impair->on = strcmp(impair_format(text, &impair->config), "none") != 0;
+	return 0;
+}
+
+/* A Unix gate takes from its application only what is handed on at once. */
+static int finish_tunnel(struct reader *r, const struct mapping *m)
+{
+	const struct conf_tunnel *t = m->base;
+
+	if (t->gate.kind != GATE_UNIX || !mapping_has(m, "impair"))
+		return 0;
+	return reader_fail(
+		r, mapping_place(m, "impair"),
+		"impair has no meaning with a Unix gate, which holds nothing back; remove "
+		"it, or use a gate with application_to_gate");
+}
+
 static const struct schema_key tunnel_keys[] = {
 	{ .name = "name",
 	  .offset = AT(name),
@@ -269,9 +296,10 @@ static const struct schema_key tunnel_keys[] = {
 	  .inner = &gate,
 	  .required = true },
 	{ .name = "transport", .shape = SHAPE_MAPPING, .inner = &transport },
+	{ .name = "impair", .offset = AT(impair), .parse = parse_impair },
 };
 #undef AT
-static const struct schema tunnel = SCHEMA(tunnel_keys, NULL);
+static const struct schema tunnel = SCHEMA(tunnel_keys, finish_tunnel);
 
 /* --- the whole ---------------------------------------------------------------------------- */
 

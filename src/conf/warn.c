@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "check.h"
+#include "warp/impair_text.h"
 
 #define WARNINGS_MOST 32u
 
@@ -65,6 +66,19 @@ static int warn_deadline(struct reader *r, struct conf *c, const struct conf_tun
 		    "send_deadline is below 1ms: under load most payloads will be dropped");
 }
 
+/* Of use for a test, and easily forgotten. */
+static int warn_impair(struct reader *r, struct conf *c, const struct conf_tunnel *t)
+{
+	char text[IMPAIR_TEXT];
+
+	if (!t->impair.on)
+		return 0;
+	return warn(r, c, reader_place(r, &t->impair),
+		    "tunnel '%s' is impaired on purpose (%s): what applications send is delayed, "
+		    "lost or spoiled; remove impair after the test",
+		    t->name, impair_format(text, &t->impair.config));
+}
+
 /* Nobody would ever hear of this node. */
 static int warn_unreachable(struct reader *r, struct conf *c)
 {
@@ -95,6 +109,8 @@ int check_warnings(struct reader *r, struct conf *c)
 		error = warn_unrouted(r, c, &c->tunnels[i]);
 		if (!error)
 			error = warn_deadline(r, c, &c->tunnels[i]);
+		if (!error)
+			error = warn_impair(r, c, &c->tunnels[i]);
 	}
 	return error;
 }

@@ -9,8 +9,8 @@
 
 #include "warp/text.h"
 
-int gate_open(struct gate **ret, const struct gate_options *options, const struct conf_gate *conf,
-	      struct conf_error *ret_error)
+static int open_kind(struct gate **ret, const struct gate_options *options,
+		     const struct conf_gate *conf, struct conf_error *ret_error)
 {
 	switch (conf->kind) {
 	case GATE_TUN:
@@ -21,6 +21,29 @@ int gate_open(struct gate **ret, const struct gate_options *options, const struc
 	default:
 		return gate_open_unix(ret, options, conf, ret_error);
 	}
+}
+
+int gate_open(struct gate **ret, const struct gate_options *options, const struct conf_gate *conf,
+	      struct conf_error *ret_error)
+{
+	struct gate_options own = *options;
+	struct gate *g;
+	int error;
+
+	if (own.impair.on)
+		own.offload = false;
+	error = open_kind(&g, &own, conf, ret_error);
+	if (error)
+		return error;
+	if (own.impair.on)
+		error = gate_impair_configure(g, &own.impair.config);
+	if (error) {
+		snprintf(ret_error->text, sizeof(ret_error->text), "impair: %s", strerror(-error));
+		gate_close(g);
+		return error;
+	}
+	*ret = g;
+	return 0;
 }
 
 const char *gate_describe(const struct conf_gate *conf, char text[static GATE_TEXT])

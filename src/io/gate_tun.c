@@ -75,7 +75,7 @@ static void take_packet(struct gate_tun *t, u64 now, struct buf *b)
 	int r = cut_begin(&cut, tun_header(b), buf_data(b), b->length);
 
 	if (r == 0) {
-		engine_send(t->gate.engine, now, t->gate.tunnel, b);
+		gate_send(&t->gate, now, b);
 		return;
 	}
 	if (r > 0)

@@ -147,7 +147,7 @@ static void send_cut(struct gate_udp *u, u64 now, struct buf *train, u32 segment
 		}
 		memcpy(buf_data(b), buf_data(train) + at, size);
 		b->length = size;
-		engine_send(u->gate.engine, now, u->gate.tunnel, b);
+		gate_send(&u->gate, now, b);
 	}
 	buf_put(train);
 }
@@ -161,7 +161,7 @@ static void send_whole_or_cut(struct gate_udp *u, u64 now, u32 i, struct buf *b)
 		u->trains_come = true;
 		send_cut(u, now, b, segment);
 	} else {
-		engine_send(u->gate.engine, now, u->gate.tunnel, b);
+		gate_send(&u->gate, now, b);
 	}
 }
 

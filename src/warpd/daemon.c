@@ -29,7 +29,7 @@ static u64 next_expiry(const struct daemon *d)
 	u64 next = time_min(engine_next_expiry(d->engine), ctl_next_expiry(d->ctl));
 
 	next = time_min(next, time_min(d->next_scan, d->next_retry));
-	return time_min(next, d->next_mtu);
+	return time_min(time_min(next, d->next_mtu), tunnels_next_expiry(d));
 }
 
 static void arm(struct daemon *d)
@@ -68,6 +68,7 @@ static void run_timers(struct daemon *d)
 		links_retry(d);
 	if (d->now >= d->next_mtu)
 		tunnels_follow_mtu(d);
+	tunnels_expire(d);
 	if (d->now >= ctl_next_expiry(d->ctl))
 		ctl_expire(d->ctl, d->now);
 	if (d->now >= engine_next_expiry(d->engine))

@@ -214,6 +214,9 @@ void tunnels_retry(struct daemon *d);
  * are too large go in fragments. */
 void tunnels_follow_mtu(struct daemon *d);
 void tunnels_close(struct daemon *d);
+/* Of gates that hold payloads back on purpose. */
+u64 tunnels_next_expiry(const struct daemon *d);
+void tunnels_expire(struct daemon *d);
 
 /* --- notices.c, status.c --- */
 

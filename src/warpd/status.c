@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "warp/base64.h"
+#include "warp/impair_text.h"
 #include "warp/text.h"
 #include "warp/view.h"
 
@@ -276,6 +277,19 @@ static void set_payloads(json_t *tunnel, const struct tunnel_view *v)
 	json_object_set_new(tunnel, "drops", drops(&v->drops));
 }
 
+/* Null, unless its gate treats payloads badly on purpose. */
+static void set_impair(json_t *tunnel, const struct conf_tunnel *conf, const struct gate *gate)
+{
+	char text[IMPAIR_TEXT];
+	bool on = gate && gate->impair;
+
+	json_object_set_new(tunnel, "impair",
+			    on ? json_string(impair_format(text, &conf->impair.config)) :
+				 json_null());
+	if (on)
+		json_object_set_new(tunnel, "impair_dropped", number(gate_impair_dropped(gate)));
+}
+
 static json_t *tunnels(const struct daemon *d)
 {
 	json_t *ret = json_array(), *tunnel;
@@ -295,6 +309,7 @@ static json_t *tunnels(const struct daemon *d)
 		json_object_set_new(tunnel, "gate", json_string(gate_describe(&conf->gate, gate)));
 		json_object_set_new(tunnel, "mode", json_string("replicate"));
 		json_object_set_new(tunnel, "peers", tunnel_peers(d, conf));
+		set_impair(tunnel, conf, d->tunnels[i]->gate);
 		set_payloads(tunnel, &v);
 		json_array_append_new(ret, tunnel);
 	}

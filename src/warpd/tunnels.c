@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "warp/impair_text.h"
 #include "warp/log.h"
 
 /* --- gates -------------------------------------------------------------------------------- */
@@ -36,21 +37,32 @@ static void on_readable(struct ev_loop *loop, ev_io *w, int events)
 	drain(d);
 }
 
-static int open_gate(struct daemon *d, struct tunnel_slot *slot, const struct conf_gate *conf,
+static void tell_impair(const struct conf_tunnel *conf)
+{
+	char text[IMPAIR_TEXT];
+
+	log_warnx("tunnel %s: impaired on purpose, as configured: %s", conf->name,
+		  impair_format(text, &conf->impair.config));
+}
+
+static int open_gate(struct daemon *d, struct tunnel_slot *slot, const struct conf_tunnel *conf,
 		     struct conf_error *ret_error)
 {
 	struct gate_options options = { .engine = d->engine,
 					.pool = d->pool,
 					.reserve = POOL_RESERVE,
 					.offload = d->conf->offload,
-					.tunnel = slot->index };
-	int error = gate_open(&slot->gate, &options, conf, ret_error);
+					.tunnel = slot->index,
+					.impair = conf->impair };
+	int error = gate_open(&slot->gate, &options, &conf->gate, ret_error);
 
 	if (error)
 		return error;
 	ev_io_init(&slot->io, on_readable, slot->gate->fd, EV_READ);
 	slot->io.data = slot;
 	ev_io_start(d->loop, &slot->io);
+	if (conf->impair.on)
+		tell_impair(conf);
 	return 0;
 }
 
@@ -106,7 +118,7 @@ static int open_slot(struct daemon *d, struct tunnel_slot *slot, const struct co
 		return error;
 	}
 	if (!slot->gate)
-		return open_gate(d, slot, &conf->gate, ret_error);
+		return open_gate(d, slot, conf, ret_error);
 	slot->gate->tunnel = slot->index;
 	return 0;
 }
@@ -173,6 +185,28 @@ void tunnels_follow_mtu(struct daemon *d)
 		d->next_mtu = d->now + MTU_PATIENCE;
 }
 
+u64 tunnels_next_expiry(const struct daemon *d)
+{
+	u64 next = TIME_NEVER;
+	size_t i;
+
+	for (i = 0; i < d->conf->tunnel_count; i++) {
+		if (d->tunnels[i]->gate)
+			next = time_min(next, gate_next_expiry(d->tunnels[i]->gate));
+	}
+	return next;
+}
+
+void tunnels_expire(struct daemon *d)
+{
+	size_t i;
+
+	for (i = 0; i < d->conf->tunnel_count; i++) {
+		if (d->tunnels[i]->gate)
+			gate_expire(d->tunnels[i]->gate, d->now);
+	}
+}
+
 /* --- from one configuration to the next --------------------------------------------------- */
 
 /* Are the peers that two tunnels name the same, and still there as they were? */
@@ -210,6 +244,24 @@ static const struct conf_tunnel *by_name(const struct conf *conf, const char *na
 	return NULL;
 }
 
+/* A gate stays when only the figures of its impairment are others. */
+static bool same_gate(const struct conf_tunnel *old, const struct conf_tunnel *new)
+{
+	return gate_conf_equal(&old->gate, &new->gate) && old->impair.on == new->impair.on;
+}
+
+static void follow_impair(struct gate *gate, const struct conf_tunnel *old,
+			  const struct conf_tunnel *new)
+{
+	char text[IMPAIR_TEXT], before[IMPAIR_TEXT];
+
+	if (!new->impair.on || !strcmp(impair_format(text, &new->impair.config),
+				       impair_format(before, &old->impair.config)))
+		return;
+	gate_impair_configure(gate, &new->impair.config);
+	tell_impair(new);
+}
+
 void tunnels_retire(struct daemon *d, const struct conf *conf, const struct peer_slot *peers,
 		    struct tunnel_slot **ret_slots)
 {
@@ -223,8 +275,10 @@ void tunnels_retire(struct daemon *d, const struct conf *conf, const struct peer
 		new = by_name(conf, old->name, &at);
 		if (!new || !same_tunnel(d, old, new, peers))
 			remove_tunnel(d, slot);
-		if (slot->gate && (!new || !gate_conf_equal(&old->gate, &new->gate)))
+		if (slot->gate && (!new || !same_gate(old, new)))
 			close_gate(d, slot);
+		else if (slot->gate)
+			follow_impair(slot->gate, old, new);
 		if (new)
 			ret_slots[at] = slot;
 		else

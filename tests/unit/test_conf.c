@@ -80,6 +80,7 @@ static void the_least_configuration_has_sensible_defaults(void **state)
 	assert_int_equal(c->tunnels[0].mtu, 0);
 	assert_int_equal(c->tunnels[0].send_deadline, 0);
 	assert_int_equal(c->tunnels[0].copies, 0);
+	assert_false(c->tunnels[0].impair.on);
 	conf_free(c);
 }
 
@@ -120,6 +121,7 @@ static const char everything[] = HEAD
 	"    gate: { application_to_gate: '[::1]:9000', gate_to_application: '[::1]:9001' }\n"
 	"    transport: { mtu: 1400, ordered: false, send_deadline: 20ms,\n"
 	"                 redundancy: { mode: replicate, copies: 2 } }\n"
+	"    impair: none\n"
 	"  - name: control\n"
 	"    peers: b\n"
 	"    gate: { path: /run/warp/c.sock, type: dgram, mode: 0660, group: video }\n";
@@ -313,6 +315,29 @@ static void what_is_hardly_meant_is_warned_of(void **state)
 	conf_free(c);
 	c = parse(everything);
 	assert_int_equal(c->warning_count, 0);
+	conf_free(c);
+}
+
+static void impairments_are_as_written_and_warned_of(void **state)
+{
+	struct conf *c = parse(
+		HEAD "interfaces: { listen_port: 5 }\n" PEER "tunnels:\n"
+		     "- name: v\n"
+		     "  gate: { application_to_gate: '127.0.0.1:5' }\n"
+		     "  impair: \"delay 20ms jitter 5ms smooth loss 1%\"\n"
+		     "- { name: w, gate: { application_to_gate: '127.0.0.1:6' }, impair: none }\n");
+
+	(void)state;
+	assert_true(c->tunnels[0].impair.on);
+	assert_int_equal(c->tunnels[0].impair.config.delay, 20 * NS_PER_MS);
+	assert_int_equal(c->tunnels[0].impair.config.jitter, 5 * NS_PER_MS);
+	assert_true(c->tunnels[0].impair.config.smooth);
+	assert_int_equal(c->tunnels[0].impair.config.loss, 10000);
+	assert_false(c->tunnels[1].impair.on);
+	assert_int_equal(c->warning_count, 1);
+	assert_non_null(strstr(c->warnings[0],
+			       "test.yaml:7:11: tunnel 'v' is impaired on purpose (delay 20ms "
+			       "jitter 5ms smooth loss 1%)"));
 	conf_free(c);
 }
 
@@ -514,6 +539,7 @@ int main(void)
 		cmocka_unit_test(durations_have_units),
 		cmocka_unit_test(aliases_stand_for_what_they_name),
 		cmocka_unit_test(what_is_hardly_meant_is_warned_of),
+		cmocka_unit_test(impairments_are_as_written_and_warned_of),
 		cmocka_unit_test(a_map_needs_only_a_key),
 		cmocka_unit_test(a_map_is_as_written),
 #define IN_FOLDER(test) cmocka_unit_test_setup_teardown(test, make_folder, remove_folder)

@@ -31,6 +31,7 @@
 #define GATE(gate) HEAD PEER "tunnels: { name: v, gate: { " gate " } }\n"
 #define TRANSPORT(transport)                                                                       \
 	HEAD PEER "tunnels: { name: v, gate: { path: /v }, transport: { " transport " } }\n"
+#define IMPAIR(text) HEAD PEER "tunnels: { name: v, gate: { tun: w }, impair: \"" text "\" }\n"
 /* In line 2. */
 #define FAR(more) HEAD "far_gate: { name: b, public_key: " KEY_2 ", " more " }\n" TUNNEL
 #define INTERFACES(more) HEAD "interfaces: { " more " }\n" PEER TUNNEL
@@ -234,6 +235,13 @@ static const struct mistake {
 	{ TRANSPORT("redundancy: { num_shards: 5 }"), "3:80",
 	  "num_shards belongs to the mode shards" },
 	{ TRANSPORT("redundancy: { copies: 0 }"), "3:76", "copies is 0; it must be from 1 to 64" },
+	{ IMPAIR("dely 20ms"), "3:47", "impair: 'dely' is no impairment; is it 'delay'?" },
+	{ IMPAIR("loss 5"), "3:47",
+	  "impair: loss needs a percentage such as 1% or 0.05%, not '5'" },
+	{ IMPAIR("queue 5ms"), "3:47", "impair: queue needs a rate" },
+	{ HEAD PEER "tunnels: { name: v, impair: loss 1%, gate: { path: /v } }\n", "3:21",
+	  "impair has no meaning with a Unix gate" },
+	{ HEAD PEER "tunnels: { name: v, impair: [loss], gate: { tun: w } }\n", "3:29", "impair" },
 	{ TRANSPORT("redundancy: replicate"), "3:66", "redundancy must be a mapping" },
 };
 

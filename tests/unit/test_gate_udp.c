@@ -18,6 +18,7 @@
 
 #include "unit/fake_engine.h"
 #include "warp/gate.h"
+#include "warp/impair_text.h"
 #include "warp/sockaddr.h"
 #include "warp/text.h"
 
@@ -27,6 +28,7 @@ static struct pool *pool;
 static struct gate *gate;
 static struct endpoint local;
 static bool offload; /* of gates that are opened */
+static const char *impair;
 
 static struct endpoint endpoint_of(int fd)
 {
@@ -62,6 +64,12 @@ static void start(const char *address, const struct endpoint *answers_to)
 	struct conf_error error;
 
 	assert_int_equal(address_parse(address, &conf.application_to_gate.address), 0);
+	if (impair) {
+		char why[IMPAIR_ERROR];
+
+		options.impair.on = true;
+		assert_int_equal(impair_parse(impair, &options.impair.config, why), 0);
+	}
 	if (answers_to)
 		conf.gate_to_application = *answers_to;
 	assert_int_equal(gate_open(&gate, &options, &conf, &error), 0);
@@ -75,6 +83,7 @@ static int setup(void **state)
 	pool = pool_create(&fake_allocator, POOL);
 	gate = NULL;
 	offload = false;
+	impair = NULL;
 	return pool ? 0 : -1;
 }
 
@@ -413,6 +422,103 @@ static void train_has_64_payloads_or_65507_bytes_at_most(void **state)
 	close(a);
 }
 
+/* --- gates that are bad on purpose -------------------------------------------------------------- */
+
+/* count payloads of so many bytes, all read at now. */
+static void put_many(u32 count, size_t size, u64 now)
+{
+	int a = application("127.0.0.1");
+
+	for (u32 i = 0; i < count; i++)
+		put(a, size, 1);
+	for (u32 i = 0; i < count; i++)
+		gate_readable(gate, now);
+	close(a);
+}
+
+static void delayed_payloads_are_sent_when_they_are_due(void **state)
+{
+	(void)state;
+	impair = "delay 20ms";
+	start("127.1.0.1", NULL);
+	assert_true(gate_next_expiry(gate) == TIME_NEVER);
+	put_many(3, 10, NS_PER_S);
+	assert_int_equal(fake.sent, 0);
+	assert_true(gate_next_expiry(gate) == NS_PER_S + 20 * NS_PER_MS);
+	gate_expire(gate, gate_next_expiry(gate) - 1);
+	assert_int_equal(fake.sent, 0);
+	gate_expire(gate, gate_next_expiry(gate));
+	assert_int_equal(fake.sent, 3);
+	assert_int_equal(fake.size[2], 10);
+	assert_int_equal(fake.first[2], 1);
+	assert_true(gate_next_expiry(gate) == TIME_NEVER);
+}
+
+static void lost_payloads_are_counted_as_lost_on_purpose(void **state)
+{
+	(void)state;
+	impair = "loss 100%";
+	start("127.1.0.1", NULL);
+	put_many(5, 10, NS_PER_S);
+	assert_int_equal(fake.sent, 0);
+	assert_int_equal(gate_impair_dropped(gate), 5);
+	assert_true(gate_next_expiry(gate) == TIME_NEVER);
+}
+
+static void duplicates_and_spoiled_payloads_are_sent(void **state)
+{
+	u32 i, spoiled = 0;
+
+	(void)state;
+	impair = "duplicate 100% corrupt 100%";
+	start("127.1.0.1", NULL);
+	put_many(100, 1, NS_PER_S);
+	assert_int_equal(fake.sent, 200);
+	for (i = 0; i < 200; i++)
+		spoiled += fake.first[i] != 1;
+	assert_int_equal(spoiled, 100); /* not the copies */
+}
+
+static void payloads_that_are_held_back_take_nobodys_buffers(void **state)
+{
+	(void)state;
+	impair = "delay 1s";
+	start("127.1.0.1", NULL);
+	put_many(2 * POOL, 10, NS_PER_S);
+	assert_int_equal(pool_available(pool), POOL);
+	assert_int_equal(fake.dropped[DROP_NO_BUFFER], 0);
+	/* Some of each wake-up, so that links are drained meanwhile. */
+	while (gate_next_expiry(gate) != TIME_NEVER)
+		gate_expire(gate, 2 * NS_PER_S);
+	assert_int_equal(fake.sent, FAKE_KEPT);
+}
+
+static void impairments_change_while_payloads_are_held_back(void **state)
+{
+	struct impair_config down = { .down = true };
+
+	(void)state;
+	impair = "delay 20ms";
+	start("127.1.0.1", NULL);
+	put_many(1, 10, NS_PER_S);
+	assert_int_equal(gate_impair_configure(gate, &down), 0);
+	put_many(1, 10, NS_PER_S);
+	gate_expire(gate, 2 * NS_PER_S);
+	assert_int_equal(fake.sent, 1);
+	assert_int_equal(gate_impair_dropped(gate), 1);
+}
+
+static void closing_forgets_what_is_held_back(void **state)
+{
+	(void)state;
+	impair = "delay 20ms duplicate 100%";
+	start("127.1.0.1", NULL);
+	put_many(3, 10, NS_PER_S);
+	gate_close(gate);
+	gate = NULL;
+	assert_int_equal(pool_available(pool), POOL);
+}
+
 static void application_that_knows_no_trains_gets_each_payload(void **state)
 {
 	const u32 sizes[] = { 30, 30, 30, 7, 7, 30, 1, 30, 30 };
@@ -520,6 +626,12 @@ int main(void)
 		TEST(empty_pool_drops_what_waits),
 		TEST(port_of_another_program_is_a_clear_error),
 		TEST(address_that_is_not_loopback_is_refused),
+		TEST(delayed_payloads_are_sent_when_they_are_due),
+		TEST(lost_payloads_are_counted_as_lost_on_purpose),
+		TEST(duplicates_and_spoiled_payloads_are_sent),
+		TEST(payloads_that_are_held_back_take_nobodys_buffers),
+		TEST(impairments_change_while_payloads_are_held_back),
+		TEST(closing_forgets_what_is_held_back),
 		WITH_OFFLOAD(last_sender_gets_the_answers),
 		WITH_OFFLOAD(works_the_same_with_ipv6),
 		WITH_OFFLOAD(empty_datagram_is_counted),

@@ -122,6 +122,17 @@ static void show_counters(struct page *p, const json_t *t)
 	fprintf(p->out, ", %s lost\n", quantity(lost, ""));
 }
 
+/* Loud: it is easily forgotten. */
+static void show_impair(struct page *p, const json_t *t)
+{
+	const json_t *impair = json_object_get(t, "impair");
+
+	if (!impair || json_is_null(impair))
+		return;
+	fprintf(p->out, "  IMPAIRED ON PURPOSE (%s payloads dropped by that):\n    %s\n",
+		quantity(page_number(p, t, "impair_dropped"), ""), page_text(p, t, "impair"));
+}
+
 void show_tunnel(struct page *p, const json_t *t)
 {
 	const json_t *peers = page_list(p, t, "peers");
@@ -139,6 +150,7 @@ void show_tunnel(struct page *p, const json_t *t)
 	else
 		fputs("all", p->out);
 	fputc('\n', p->out);
+	show_impair(p, t);
 	show_counters(p, t);
 	show_drops(p, "  dropped: ", page_object(p, t, "drops"));
 }
