@@ -78,8 +78,8 @@ static void drain_deliveries(struct daemon *d)
 
 void drain(struct daemon *d)
 {
+	drain_deliveries(d); /* first: an application waits for them */
 	drain_links(d);
-	drain_deliveries(d);
 }
 
 static bool settle_gates(struct daemon *d)
