@@ -337,6 +337,9 @@ void order_close(struct engine *e, struct peer *p, u16 tunnel);
  * one reference to buf. */
 void order_take(struct engine *e, struct peer *p, u64 now, u16 tunnel, u32 sequence,
 		const struct reorder_item *item);
+/* The same for one that has come in a datagram. */
+void order_payload(struct engine *e, struct peer *p, const struct arrival *in, u16 tunnel,
+		   const struct frame_payload *f);
 u64 order_next_expiry(const struct engine *e);
 void order_expire(struct engine *e, u64 now);
 u32 order_waiting(const struct engine *e, u16 tunnel);

@@ -93,6 +93,15 @@ void order_take(struct engine *e, struct peer *p, u64 now, u16 tunnel, u32 seque
 		take_early(e, p, now, tunnel, sequence, item);
 }
 
+/* Apart, so that what is not ordered pays for nothing of this. */
+void order_payload(struct engine *e, struct peer *p, const struct arrival *in, u16 tunnel,
+		   const struct frame_payload *f)
+{
+	const struct reorder_item item = { f->data, f->size, buf_ref(in->buf) };
+
+	order_take(e, p, in->now, tunnel, f->sequence, &item);
+}
+
 /* --- time ------------------------------------------------------------------------------------ */
 
 static u64 peer_next_expiry(const struct peer *p)

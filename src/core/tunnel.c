@@ -107,34 +107,29 @@ void tunnel_deliver(struct engine *e, u16 tunnel, u16 peer, u8 *data, u32 size, 
 	engine_deliver(e, tunnel, peer, data, size, buf);
 }
 
-/* A whole payload has come. Takes over one reference to its buffer. */
-static void tunnel_take(struct engine *e, struct peer *p, u64 now, u16 tunnel, u32 sequence,
-			const struct reorder_item *item)
-{
-	struct flow *f = &p->flows[tunnel];
-
-	flow_take(f, sequence);
-	if (f->order)
-		order_take(e, p, now, tunnel, sequence, item);
-	else
-		tunnel_deliver(e, tunnel, p->index, item->data, item->size, item->buf);
-}
-
 void tunnel_payload(struct engine *e, struct peer *p, const struct arrival *in,
 		    const struct frame_payload *f)
 {
 	struct tunnel *t = tunnel_for(e, p, f->tunnel);
+	struct flow *flow;
+	u16 index;
 
 	if (!t)
 		return;
-	tunnel_take(e, p, in->now, (u16)(t - e->tunnels), f->sequence,
-		    &(struct reorder_item){ f->data, f->size, buf_ref(in->buf) });
+	index = (u16)(t - e->tunnels);
+	flow = &p->flows[index];
+	flow_take(flow, f->sequence);
+	if (flow->order)
+		order_payload(e, p, in, index, f);
+	else
+		tunnel_deliver(e, index, p->index, f->data, f->size, buf_ref(in->buf));
 }
 
 void tunnel_fragment(struct engine *e, struct peer *p, const struct arrival *in,
 		     const struct frame_fragment *f)
 {
 	struct tunnel *t = tunnel_for(e, p, f->tunnel);
+	struct reorder_item item;
 	struct buf *whole;
 	u16 index;
 
@@ -143,8 +138,12 @@ void tunnel_fragment(struct engine *e, struct peer *p, const struct arrival *in,
 	index = (u16)(t - e->tunnels);
 	if (!fragment_take(e, in->now, p->index, index, f, &whole))
 		return;
-	tunnel_take(e, p, in->now, index, f->sequence,
-		    &(struct reorder_item){ buf_data(whole), whole->length, whole });
+	item = (struct reorder_item){ buf_data(whole), whole->length, whole };
+	flow_take(&p->flows[index], f->sequence);
+	if (p->flows[index].order)
+		order_take(e, p, in->now, index, f->sequence, &item);
+	else
+		tunnel_deliver(e, index, p->index, item.data, item.size, whole);
 }
 
 /* --- configuration --------------------------------------------------------------------------- */
