@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
 # Ordered tunnels: what a fast link loses comes later over a slow one, and applications do not notice.
 #
-#    A eth0 -- loses 10 % --+            +-- eth0 B
+#    A eth0 -- loses 30 % --+            +-- eth0 B
 #                           +- internet -+
-#    A eth1 -- 5 Mbit/s ----+            +-- eth1 B      what it carries stands in a queue
+#    A eth1 -- 3 Mbit/s ----+            +-- eth1 B      what it carries stands in a queue
 #
 # The same flow goes through a tunnel without `ordered`, which shows that the links do disorder it.
 # timeout: 90
@@ -28,8 +28,8 @@ conf_pair \
 	'    transport: { ordered: true, reorder_wait: 300ms }'
 start_warpd A B
 check connects "no path in 5 s" wait_until 'connected A B 4 && connected B A 4' 5
-link_loss A eth0 10
-run_in A tc qdisc add dev eth1 root tbf rate 5mbit burst 3kb limit 25kb || lab_die tc
+link_loss A eth0 30
+run_in A tc qdisc add dev eth1 root tbf rate 3mbit burst 3kb limit 25kb || lab_die tc
 
 # flow NAME SEND-TARGET RECEIVE-TARGET: from A to B.
 flow()
@@ -47,6 +47,8 @@ in_order()
 	check "$1_in_order" "$(said "$1" .reordered) out of order" [ "$(said "$1" .reordered)" = 0 ]
 	check "$1_at_most_once" "$(told "$1")" [ "$(said "$1" '.duplicated + .corrupt')" = 0 ]
 	check "$1_puts_right" "nothing was" [ "${put_right:-0}" -gt 0 ]
+	# 9 % over the fast link (two paths), a third of that over the slow one.
+	check "$1_waits_for_the_slow_link" "$(told "$1")" [ "$(said "$1" .lost)" -le $((COUNT / 15)) ]
 	record order "$1_lost" "$(said "$1" .lost)" payloads ""
 	record order "$1_delay_max" "$(said "$1" .delay_us.max)" us ""
 }
