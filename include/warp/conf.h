@@ -89,6 +89,8 @@ struct conf_tunnel {
 	u32 mtu;           /* transport.mtu, 0: what fits */
 	u64 send_deadline; /* ns, 0: none */
 	u32 copies;        /* 0: all */
+	bool ordered;
+	u64 reorder_wait; /* ns, 0: auto */
 	struct conf_impair impair;
 };
 

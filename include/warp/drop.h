@@ -33,6 +33,7 @@ enum drop_reason {
 	DROP_QUEUE_FULL,  /* a path's queue was full */
 	DROP_NO_BUFFER,   /* the pool was empty */
 	DROP_INCOMPLETE,  /* fragments did not all arrive in time */
+	DROP_LATE,        /* ordered: came after its place had been passed over */
 	DROP_SEND_ERROR,  /* the kernel refused the datagram */
 	DROP_GATE_FULL,   /* the application does not read */
 	DROP_GATE_CLOSED, /* no application is there */

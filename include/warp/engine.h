@@ -84,6 +84,8 @@ struct tunnel_options {
 	u32 mtu;           /* largest piece of a payload in one datagram; 0: what the paths carry */
 	u64 send_deadline; /* ns from engine_send() to the wire; 0: none */
 	u32 copies;        /* replicate on this many paths; 0: all */
+	bool ordered;      /* payloads of a peer are delivered in the order in which it sent them */
+	u64 reorder_wait; /* ns, at most so long for one that is missing; 0: what the paths call for */
 	const u16 *peers;  /* indices; */
 	size_t peer_count; /* 0: every peer, also later ones */
 };

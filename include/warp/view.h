@@ -80,6 +80,10 @@ struct tunnel_view {
 	u64 copies_sent;              /* how often those were queued on a path */
 	u64 received, received_bytes; /* payloads given to the gate */
 	u64 lost;                     /* gaps in the sequence that were never filled */
+	bool ordered;
+	u64 reordered; /* came after a later one, and were put right */
+	u64 late;      /* came when their place had been passed over: dropped */
+	u32 waiting;   /* for one before them */
 	u32 pending;
 	struct drop_counts drops;
 };

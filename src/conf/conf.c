@@ -11,6 +11,7 @@
 #include "load.h"
 #include "scalar.h"
 #include "warp/impair_text.h"
+#include "warp/reorder.h"
 
 /* --- interfaces --------------------------------------------------------------------------- */
 
@@ -192,19 +193,18 @@ static int parse_redundancy_mode(struct reader *r, const struct schema_key *key,
 	return 0;
 }
 
-static int parse_ordered(struct reader *r, const struct schema_key *key, const struct value *v,
-			 void *ret)
+/* "auto" is 0. */
+static int parse_reorder_wait(struct reader *r, const struct schema_key *key, const struct value *v,
+			      void *ret)
 {
-	bool ordered = false;
-	int error = parse_bool(r, key, v, &ordered);
-
-	(void)ret;
-	if (!error && ordered)
-		error = reader_fail(
-			r, v->place,
-			"ordered: true is not in this version; remove the line, payloads "
-			"are delivered as they arrive");
-	return error;
+	if (v->text[0] >= '0' && v->text[0] <= '9')
+		return parse_duration(r, key, v, ret);
+	if (strcmp(v->text, "auto") != 0)
+		return reader_fail(r, v->place,
+				   "%s must be 'auto' or a duration such as 50ms, not '%s'",
+				   key->name, SHOWN(v));
+	*(u64 *)ret = 0;
+	return 0;
 }
 
 static int parse_shards(struct reader *r, const struct schema_key *key, const struct value *v,
@@ -240,7 +240,13 @@ static const struct schema_key transport_keys[] = {
 	  .min = 256,
 	  .max = 65535,
 	  .fallback = "auto" },
-	{ .name = "ordered", .offset = NOTHING, .parse = parse_ordered },
+	{ .name = "ordered", .offset = AT(ordered), .parse = parse_bool, .fallback = "false" },
+	{ .name = "reorder_wait",
+	  .offset = AT(reorder_wait),
+	  .parse = parse_reorder_wait,
+	  .min = REORDER_WAIT_MIN,
+	  .max = REORDER_WAIT_MAX,
+	  .fallback = "auto" },
 	{ .name = "send_deadline",
 	  .offset = AT(send_deadline),
 	  .parse = parse_duration,

@@ -79,6 +79,14 @@ static int warn_impair(struct reader *r, struct conf *c, const struct conf_tunne
 		    t->name, impair_format(text, &t->impair.config));
 }
 
+static int warn_wait(struct reader *r, struct conf *c, const struct conf_tunnel *t)
+{
+	if (t->ordered || t->reorder_wait == 0)
+		return 0;
+	return warn(r, c, reader_place(r, &t->reorder_wait),
+		    "reorder_wait has no effect without 'ordered: true'");
+}
+
 /* Nobody would ever hear of this node. */
 static int warn_unreachable(struct reader *r, struct conf *c)
 {
@@ -111,6 +119,8 @@ int check_warnings(struct reader *r, struct conf *c)
 			error = warn_deadline(r, c, &c->tunnels[i]);
 		if (!error)
 			error = warn_impair(r, c, &c->tunnels[i]);
+		if (!error)
+			error = warn_wait(r, c, &c->tunnels[i]);
 	}
 	return error;
 }

@@ -31,6 +31,7 @@ static const char *const names[] = {
 	[DROP_QUEUE_FULL] = "queue_full",
 	[DROP_NO_BUFFER] = "no_buffer",
 	[DROP_INCOMPLETE] = "incomplete",
+	[DROP_LATE] = "late",
 	[DROP_SEND_ERROR] = "send_error",
 	[DROP_GATE_FULL] = "gate_full",
 	[DROP_GATE_CLOSED] = "gate_closed",

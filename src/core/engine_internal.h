@@ -11,6 +11,7 @@
  *   tunnel.c    tunnels, and payloads on their way in
  *   train.c     the run of datagrams that may still grow
  *   fragment.c  putting fragments together
+ *   order.c     payloads of ordered tunnels wait for those before them
  *   mapproto.c  the node's side of the map
  *   view.c      pictures for people
  */
@@ -20,6 +21,7 @@
 #include "warp/engine.h"
 #include "warp/hub.h"
 #include "warp/path.h"
+#include "warp/reorder.h"
 #include "warp/view.h"
 
 #define UDP_IP4_OVERHEAD 28u
@@ -79,10 +81,13 @@ struct tunnel {
 	u32 mtu;
 	u64 send_deadline;
 	u32 copies;
+	bool ordered;
+	u64 reorder_wait; /* 0: no limit but REORDER_WAIT_MAX */
 	u16 *peers;
 	size_t peer_count;
 	u32 pending;
 	u64 sent, sent_bytes, copies_sent, received, received_bytes;
+	u64 reordered; /* came out of order and were put right */
 	struct drop_counts drops;
 };
 
@@ -94,6 +99,7 @@ struct flow {
 	u64 expected; /* how many have been numbered since the first received */
 	u64 arrived;  /* how many of those came */
 	u64 lost_before;
+	struct reorder *order; /* from the allocator; NULL: the tunnel is not ordered */
 };
 
 struct reassembly {
@@ -200,6 +206,7 @@ struct engine {
 	u16 tunnel_by_id[65536]; /* index + 1, 0: none */
 	struct train train;
 	struct reassembly reassemblies[REASSEMBLIES];
+	struct reorder_budget reorder_budget;
 	struct delivery deliveries[DELIVERIES];
 	u32 delivery_head, delivery_tail;
 	struct notice notices[NOTICES];
@@ -270,6 +277,8 @@ void pathset_remove_iface(struct engine *e, struct peer *p, u64 now, u8 iface);
 void pathset_update(struct engine *e, struct peer *p, u64 now);
 /* When a peer that is silent will be asked for new keys. */
 u64 pathset_silent_expiry(const struct peer *p);
+/* By how much (ns) the fastest path may overtake the slowest. */
+u64 pathset_skew(const struct peer *p);
 /* The paths that a payload goes out on; copies 0: all. */
 u64 pathset_select(const struct peer *p, u32 copies);
 
@@ -316,6 +325,24 @@ bool fragment_take(struct engine *e, u64 now, u16 peer, u16 tunnel, const struct
 u64 fragment_next_expiry(const struct engine *e);
 void fragment_expire(struct engine *e, u64 now);
 void fragment_forget(struct engine *e, u16 peer, u16 tunnel);
+
+/* order.c */
+/* p takes part in an ordered tunnel. 0, -ENOMEM. */
+int order_open(struct engine *e, struct peer *p, u16 tunnel);
+/* The same for all tunnels that there are. */
+int order_open_all(struct engine *e, struct peer *p);
+/* Gives up what waits. */
+void order_close(struct engine *e, struct peer *p, u16 tunnel);
+/* A whole payload of an ordered tunnel: delivers it, now or later, and what waited for it. Takes over
+ * one reference to buf. */
+void order_take(struct engine *e, struct peer *p, u64 now, u16 tunnel, u32 sequence,
+		const struct reorder_item *item);
+/* The same for one that has come in a datagram. */
+void order_payload(struct engine *e, struct peer *p, const struct arrival *in, u16 tunnel,
+		   const struct frame_payload *f);
+u64 order_next_expiry(const struct engine *e);
+void order_expire(struct engine *e, u64 now);
+u32 order_waiting(const struct engine *e, u16 tunnel);
 
 /* mapproto.c */
 void map_arm(struct engine *e, struct map *m, u64 at);

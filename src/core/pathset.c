@@ -11,6 +11,7 @@
 #include <string.h>
 
 #define ALL_PATHS UINT64_MAX
+#define VARIATIONS 4u                      /* as RFC 6298 allows a round trip */
 #define SILENCE_PATIENCE (300 * NS_PER_MS) /* loss alone is rarely silent for that long */
 
 static u64 bit(u32 path)
@@ -174,6 +175,22 @@ void pathset_update(struct engine *e, struct peer *p, u64 now)
 		engine_notice(e, NOTICE_MTU, p->index, 0, 0);
 	tell_connection(e, p);
 	watch_silence(e, p, now, live);
+}
+
+u64 pathset_skew(const struct peer *p)
+{
+	u64 least = UINT64_MAX, most = 0, variation = 0;
+
+	for (u64 mask = p->usable_mask; mask; mask &= mask - 1) {
+		const struct path *path = &p->paths[__builtin_ctzll(mask)];
+
+		if (path->rtt == 0)
+			continue;
+		least = path->rtt < least ? path->rtt : least;
+		most = path->rtt > most ? path->rtt : most;
+		variation = path->rtt_var > variation ? path->rtt_var : variation;
+	}
+	return (most > least ? (most - least) / 2 : 0) + VARIATIONS * variation;
 }
 
 /* Lower is better: live before degraded, then the shorter round trip. */

@@ -111,17 +111,25 @@ void tunnel_payload(struct engine *e, struct peer *p, const struct arrival *in,
 		    const struct frame_payload *f)
 {
 	struct tunnel *t = tunnel_for(e, p, f->tunnel);
+	struct flow *flow;
+	u16 index;
 
 	if (!t)
 		return;
-	flow_take(&p->flows[t - e->tunnels], f->sequence);
-	tunnel_deliver(e, (u16)(t - e->tunnels), p->index, f->data, f->size, buf_ref(in->buf));
+	index = (u16)(t - e->tunnels);
+	flow = &p->flows[index];
+	flow_take(flow, f->sequence);
+	if (flow->order)
+		order_payload(e, p, in, index, f);
+	else
+		tunnel_deliver(e, index, p->index, f->data, f->size, buf_ref(in->buf));
 }
 
 void tunnel_fragment(struct engine *e, struct peer *p, const struct arrival *in,
 		     const struct frame_fragment *f)
 {
 	struct tunnel *t = tunnel_for(e, p, f->tunnel);
+	struct reorder_item item;
 	struct buf *whole;
 	u16 index;
 
@@ -130,8 +138,12 @@ void tunnel_fragment(struct engine *e, struct peer *p, const struct arrival *in,
 	index = (u16)(t - e->tunnels);
 	if (!fragment_take(e, in->now, p->index, index, f, &whole))
 		return;
+	item = (struct reorder_item){ buf_data(whole), whole->length, whole };
 	flow_take(&p->flows[index], f->sequence);
-	tunnel_deliver(e, index, p->index, buf_data(whole), whole->length, whole);
+	if (p->flows[index].order)
+		order_take(e, p, in->now, index, f->sequence, &item);
+	else
+		tunnel_deliver(e, index, p->index, item.data, item.size, whole);
 }
 
 /* --- configuration --------------------------------------------------------------------------- */
@@ -154,6 +166,19 @@ static u16 free_tunnel(const struct engine *e)
 	while (n < MAX_TUNNELS && e->tunnels[n].used)
 		n++;
 	return n;
+}
+
+static int open_flows(struct engine *e, u16 tunnel)
+{
+	int r = 0;
+
+	for (u32 n = 0; n < e->peer_limit && r == 0; n++) {
+		if (!e->peers[n])
+			continue;
+		flow_begin(e, &e->peers[n]->flows[tunnel]);
+		r = order_open(e, e->peers[n], tunnel);
+	}
+	return r;
 }
 
 static int copy_peers(struct engine *e, struct tunnel *t, const struct tunnel_options *options)
@@ -190,10 +215,12 @@ int engine_add_tunnel(struct engine *e, const struct tunnel_options *options, u1
 	t->mtu = options->mtu;
 	t->send_deadline = options->send_deadline;
 	t->copies = options->copies;
+	t->ordered = options->ordered;
+	t->reorder_wait = options->reorder_wait;
 	e->tunnel_by_id[t->id] = (u16)(n + 1);
-	for (u32 k = 0; k < e->peer_limit; k++) {
-		if (e->peers[k])
-			flow_begin(e, &e->peers[k]->flows[n]);
+	if (open_flows(e, n) < 0) {
+		engine_remove_tunnel(e, n);
+		return -ENOMEM;
 	}
 	*ret_tunnel = n;
 	return 0;
@@ -208,6 +235,10 @@ void engine_remove_tunnel(struct engine *e, u16 tunnel)
 	iface_forget_tunnel(e, tunnel);
 	fragment_forget(e, NO_INDEX, tunnel);
 	engine_forget_deliveries(e, NO_INDEX, tunnel);
+	for (u32 n = 0; n < e->peer_limit; n++) {
+		if (e->peers[n])
+			order_close(e, e->peers[n], tunnel);
+	}
 	mem_free(&e->options.allocator, t->peers, t->peer_count * sizeof(*t->peers));
 	e->tunnel_by_id[t->id] = 0;
 	memset(t, 0, sizeof(*t));

@@ -158,6 +158,10 @@ bool engine_view_tunnel(const struct engine *e, u32 index, struct tunnel_view *r
 	ret->received_bytes = t->received_bytes;
 	ret->pending = t->pending;
 	ret->drops = t->drops;
+	ret->ordered = t->ordered;
+	ret->reordered = t->reordered;
+	ret->late = t->drops.count[DROP_LATE];
+	ret->waiting = order_waiting(e, (u16)index);
 	for (u32 n = 0; n < e->peer_limit; n++) {
 		if (e->peers[n])
 			ret->lost += flow_lost(&e->peers[n]->flows[index]);

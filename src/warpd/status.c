@@ -273,6 +273,10 @@ static void set_payloads(json_t *tunnel, const struct tunnel_view *v)
 	json_object_set_new(tunnel, "rx_payloads", number(v->received));
 	json_object_set_new(tunnel, "rx_bytes", number(v->received_bytes));
 	json_object_set_new(tunnel, "rx_lost", number(v->lost));
+	json_object_set_new(tunnel, "ordered", json_boolean(v->ordered));
+	json_object_set_new(tunnel, "reordered", number(v->reordered));
+	json_object_set_new(tunnel, "late", number(v->late));
+	json_object_set_new(tunnel, "waiting", number(v->waiting));
 	json_object_set_new(tunnel, "pending", number(v->pending));
 	json_object_set_new(tunnel, "drops", drops(&v->drops));
 }

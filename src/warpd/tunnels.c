@@ -74,7 +74,9 @@ static int add_tunnel(struct daemon *d, struct tunnel_slot *slot, const struct c
 					  .routed = conf->gate.kind == GATE_TUN,
 					  .mtu = conf->mtu,
 					  .send_deadline = conf->send_deadline,
-					  .copies = conf->copies };
+					  .copies = conf->copies,
+					  .ordered = conf->ordered,
+					  .reorder_wait = conf->reorder_wait };
 	u16 *peers = calloc(conf->peer_count ? conf->peer_count : 1, sizeof(*peers));
 	size_t i;
 	int error;
@@ -227,7 +229,8 @@ static bool same_tunnel(const struct daemon *d, const struct conf_tunnel *old,
 			const struct conf_tunnel *new, const struct peer_slot *peers)
 {
 	return old->id == new->id && old->mtu == new->mtu && old->copies == new->copies &&
-	       old->send_deadline == new->send_deadline &&
+	       old->send_deadline == new->send_deadline && old->ordered == new->ordered &&
+	       old->reorder_wait == new->reorder_wait &&
 	       old->gate.kind == new->gate.kind &&same_peers(d, old, new, peers);
 }
 

@@ -309,7 +309,9 @@ static void add_map(struct world *w)
 static void add_tunnel(struct world *w, enum who who, u16 n)
 {
 	const u16 peer = 0;
-	struct tunnel_options options = { .name = "t", .id = (u16)(n + 1), .routed = n == 1 };
+	struct tunnel_options options = {
+		.name = "t", .id = (u16)(n + 1), .routed = n == 1, .ordered = n > 0
+	};
 	u16 index;
 
 	if (n == 2) {

@@ -159,6 +159,7 @@ cat >"$work/status" <<EOF
    "copies": 0, "peers": ["gcs4"], "tx_payloads": 123, "tx_bytes": 123456, "tx_copies": 246,
    "rx_payloads": 5, "rx_bytes": 55, "rx_lost": 1, "pending": 2,
    "impair": "delay 20ms loss 1%", "impair_dropped": 12,
+   "ordered": true, "reordered": 1234, "late": 0, "waiting": 6,
    "drops": {"deadline": 4, "no_path": 0}}],
  "drops": {"bad_mac": 3}}
 EOF
@@ -184,10 +185,11 @@ shown peer 'peer gcs4: connected, RTT 12.3ms, aes-256-gcm, session 43s'
 shown override 'override on eth0: 203.0.113.9:333 is 203.0.113.9:777'
 shown path '203.0.113.9:777  *eth0  *override  *live  *12.3ms  *1.2%/50.0%  *12.3M/800'
 shown path-without-answer 'wwan0  *map  *probing  *- '
-shown tunnel 'tunnel video: id 7, udp 127.1.0.1:9000, replicate on all paths'
+shown tunnel 'tunnel video: id 7, udp 127.1.0.1:9000, replicate on all paths, in order'
 shown payloads 'sent 123 payloads (123kB) as 246 copies, 2 waiting'
 shown impairment 'IMPAIRED ON PURPOSE (12 payloads dropped by that):$'
 shown what-impairs '^    delay 20ms loss 1%$'
+shown what-is-put-in-order 'received 5 payloads (55B), 1 lost, 1.2k reordered, 6 waiting$'
 shown drop-reasons 'dropped: deadline 4$'
 shown all-drops 'dropped: bad_mac 3$'
 [ "$(awk '{ if (length > max) max = length } END { print max }' "$work/page")" -le 100 ]

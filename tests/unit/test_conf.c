@@ -81,6 +81,8 @@ static void the_least_configuration_has_sensible_defaults(void **state)
 	assert_int_equal(c->tunnels[0].send_deadline, 0);
 	assert_int_equal(c->tunnels[0].copies, 0);
 	assert_false(c->tunnels[0].impair.on);
+	assert_false(c->tunnels[0].ordered);
+	assert_int_equal(c->tunnels[0].reorder_wait, 0);
 	conf_free(c);
 }
 
@@ -124,7 +126,8 @@ static const char everything[] = HEAD
 	"    impair: none\n"
 	"  - name: control\n"
 	"    peers: b\n"
-	"    gate: { path: /run/warp/c.sock, type: dgram, mode: 0660, group: video }\n";
+	"    gate: { path: /run/warp/c.sock, type: dgram, mode: 0660, group: video }\n"
+	"    transport: { ordered: true, reorder_wait: 150ms }\n";
 
 static void what_packets_cost_is_as_written(void **state)
 {
@@ -229,6 +232,9 @@ static void tunnels_are_as_written(void **state)
 	assert_int_equal(video->mtu, 1400);
 	assert_int_equal(video->send_deadline, 20 * NS_PER_MS);
 	assert_int_equal(video->copies, 2);
+	assert_false(video->ordered);
+	assert_true(control->ordered);
+	assert_int_equal(control->reorder_wait, 150 * NS_PER_MS);
 	assert_int_equal(control->peer_count, 1);
 	assert_int_equal(control->gate.kind, GATE_UNIX);
 	assert_string_equal(control->gate.path, "/run/warp/c.sock");
@@ -304,14 +310,16 @@ static void aliases_stand_for_what_they_name(void **state)
 
 static void what_is_hardly_meant_is_warned_of(void **state)
 {
-	struct conf *c = parse(HEAD PEER "tunnels: { name: t, gate: { tun: warp0 },\n"
-					 "  transport: { send_deadline: 10us } }\n");
+	struct conf *c = parse(HEAD PEER
+			       "tunnels: { name: t, gate: { tun: warp0 },\n"
+			       "  transport: { send_deadline: 10us, reorder_wait: 1s } }\n");
 
 	(void)state;
-	assert_int_equal(c->warning_count, 3);
+	assert_int_equal(c->warning_count, 4);
 	assert_non_null(strstr(c->warnings[0], "test.yaml: there is no warp_map"));
 	assert_non_null(strstr(c->warnings[1], "test.yaml:2:19: peer 'b' has no allowed_ips"));
 	assert_non_null(strstr(c->warnings[2], "test.yaml:4:31: send_deadline is below 1ms"));
+	assert_non_null(strstr(c->warnings[3], "test.yaml:4:51: reorder_wait has no effect"));
 	conf_free(c);
 	c = parse(everything);
 	assert_int_equal(c->warning_count, 0);

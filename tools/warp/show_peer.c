@@ -106,6 +106,14 @@ void show_peer(struct page *p, const json_t *peer)
 
 /* --- tunnels ------------------------------------------------------------------------------ */
 
+static void show_if_any(struct page *p, const json_t *t, const char *key, const char *what)
+{
+	double value = page_number(p, t, key);
+
+	if (value > 0)
+		fprintf(p->out, ", %s %s", quantity(value, ""), what);
+}
+
 static void show_counters(struct page *p, const json_t *t)
 {
 	double lost = page_number(p, t, "rx_lost"), pending = page_number(p, t, "pending");
@@ -119,7 +127,11 @@ static void show_counters(struct page *p, const json_t *t)
 	fprintf(p->out, "\n  received %s payloads (%s)",
 		quantity(page_number(p, t, "rx_payloads"), ""),
 		quantity(page_number(p, t, "rx_bytes"), "B"));
-	fprintf(p->out, ", %s lost\n", quantity(lost, ""));
+	fprintf(p->out, ", %s lost", quantity(lost, ""));
+	show_if_any(p, t, "reordered", "reordered");
+	show_if_any(p, t, "late", "late");
+	show_if_any(p, t, "waiting", "waiting");
+	fputc('\n', p->out);
 }
 
 /* Loud: it is easily forgotten. */
@@ -141,10 +153,10 @@ void show_tunnel(struct page *p, const json_t *t)
 	fprintf(p->out, "\ntunnel %s: id %s, %s, %s on ", page_text(p, t, "name"),
 		whole(page_number(p, t, "id")), page_text(p, t, "gate"), page_text(p, t, "mode"));
 	if (copies > 0)
-		fprintf(p->out, "%s paths\n", whole(copies));
+		fprintf(p->out, "%s paths", whole(copies));
 	else
-		fputs("all paths\n", p->out);
-	fputs("  peers ", p->out);
+		fputs("all paths", p->out);
+	fputs(page_flag(p, t, "ordered") ? ", in order\n  peers " : "\n  peers ", p->out);
 	if (json_array_size(peers))
 		show_list(p, peers);
 	else
