@@ -30,6 +30,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "io/unixout.h"
 #include "io/unixsock.h"
 
 #define MAX_CLIENTS 16u
@@ -51,6 +52,7 @@ struct gate_unix {
 	struct sockaddr_un reply_to;       /* UNIX_DGRAM: the last sender with a name */
 	socklen_t reply_size;              /* 0: none yet */
 	u64 accept_again;                  /* 0: the listener is polled */
+	struct unix_out out;               /* deliveries, until flush */
 };
 
 enum look {
@@ -298,70 +300,35 @@ static void accept_clients(struct gate_unix *u, u64 now)
 
 /* --- to the application ------------------------------------------------------------------- */
 
-static enum drop_reason send_failed(int error)
+/* To every client; of datagrams, to the last sender that has a name. */
+static void unix_flush(struct gate *g)
 {
-	switch (error) {
-	case EAGAIN:
-	case ENOBUFS:
-	case ENOMEM:
-		return DROP_GATE_FULL;
-	case EMSGSIZE:
-		return DROP_TOO_LARGE;
-	default:
-		return DROP_GATE_CLOSED;
-	}
-}
-
-static enum drop_reason send_one(int fd, const struct delivery *d, const struct sockaddr_un *to,
-				 socklen_t to_size)
-{
-	ssize_t sent = sendto(fd, d->data, d->size, MSG_DONTWAIT | MSG_NOSIGNAL,
-			      (const struct sockaddr *)to, to_size);
-
-	return sent < 0 ? send_failed(errno) : DROP_NONE;
-}
-
-/* Each reader that is full has lost something; nobody there is one loss. */
-static void deliver_to_clients(struct gate_unix *u, const struct delivery *d)
-{
-	bool heard = false;
-	enum drop_reason reason;
+	struct gate_unix *u = gate_unix(g);
 	u32 i;
 
-	for (i = 0; i < MAX_CLIENTS; i++) {
-		if (u->sender[i].fd < 0)
-			continue;
-		reason = send_one(u->sender[i].fd, d, NULL, 0);
-		heard |= reason != DROP_GATE_CLOSED;
-		if (reason != DROP_NONE && reason != DROP_GATE_CLOSED)
-			drop(u, reason);
+	if (u->type == UNIX_DGRAM && u->reply_size)
+		unix_out_send(&u->out, u->name.fd, (struct sockaddr *)&u->reply_to, u->reply_size);
+	for (i = 0; u->type == UNIX_SEQPACKET && i < MAX_CLIENTS; i++) {
+		if (u->sender[i].fd >= 0)
+			unix_out_send(&u->out, u->sender[i].fd, NULL, 0);
 	}
-	if (!heard)
-		drop(u, DROP_GATE_CLOSED);
+	unix_out_finish(&u->out);
+	for (i = 0; i < DROP_REASONS; i++) {
+		for (; u->out.lost[i]; u->out.lost[i]--)
+			drop(u, (enum drop_reason)i);
+	}
 }
-
-static void deliver_to_last(struct gate_unix *u, const struct delivery *d)
-{
-	enum drop_reason reason = DROP_GATE_CLOSED;
-
-	if (u->reply_size)
-		reason = send_one(u->name.fd, d, &u->reply_to, u->reply_size);
-	if (reason != DROP_NONE)
-		drop(u, reason);
-}
-
-/* --- operations --------------------------------------------------------------------------- */
 
 static void unix_deliver(struct gate *g, const struct delivery *d)
 {
 	struct gate_unix *u = gate_unix(g);
 
-	if (u->type == UNIX_DGRAM)
-		deliver_to_last(u, d);
-	else
-		deliver_to_clients(u, d);
-	buf_put(d->buf);
+	unix_out_add(&u->out, d);
+	if (u->out.count == UNIX_OUT)
+		unix_flush(g);
 }
+
+/* --- operations --------------------------------------------------------------------------- */
 
 static void unix_readable(struct gate *g, u64 now)
 {
@@ -407,6 +374,7 @@ static void unix_close(struct gate *g)
 		if (u->sender[i].fd >= 0 && u->sender[i].fd != u->name.fd)
 			close(u->sender[i].fd);
 	}
+	unix_out_finish(&u->out);
 	unixsock_close(&u->name);
 	if (g->fd >= 0)
 		close(g->fd);
@@ -416,6 +384,7 @@ static void unix_close(struct gate *g)
 static const struct gate_ops unix_ops = {
 	.readable = unix_readable,
 	.deliver = unix_deliver,
+	.flush = unix_flush,
 	.settle = unix_settle,
 	.close = unix_close,
 };

@@ -291,11 +291,13 @@ static void delivery_goes_to_every_client(void **state)
 	start(UNIX_SEQPACKET);
 	d = fake_delivery(pool, 3, 7);
 	gate_deliver(gate, &d);
+	gate_flush(gate);
 	assert_int_equal(fake.dropped[DROP_GATE_CLOSED], 1);
 	a = client(SOCK_SEQPACKET);
 	b = client(SOCK_SEQPACKET);
 	d = fake_delivery(pool, 3, 7);
 	gate_deliver(gate, &d);
+	gate_flush(gate);
 	assert_int_equal(recv(a, &byte, 1, MSG_TRUNC), 3);
 	assert_int_equal(recv(b, &byte, 1, MSG_TRUNC), 3);
 	assert_int_equal(byte, 7);
@@ -323,11 +325,13 @@ static void half_closed_client_still_reads(void **state)
 	assert_int_equal(fake.sent, 1);
 	d = fake_delivery(pool, 1, 7);
 	gate_deliver(gate, &d);
+	gate_flush(gate);
 	assert_int_equal(recv(fd, &byte, 1, 0), 1);
 	close(fd);
 	turn();
 	d = fake_delivery(pool, 1, 7);
 	gate_deliver(gate, &d);
+	gate_flush(gate);
 	assert_int_equal(fake.dropped[DROP_GATE_CLOSED], 1);
 }
 
@@ -342,6 +346,7 @@ static void slow_reader_loses_and_delays_nobody(void **state)
 	for (i = 0; i < 4000 && !fake.dropped[DROP_GATE_FULL]; i++) {
 		d = fake_delivery(pool, 60000, 7);
 		gate_deliver(gate, &d);
+		gate_flush(gate);
 	}
 	assert_int_equal(fake.dropped[DROP_GATE_FULL], 1);
 	close(fd);
@@ -395,10 +400,12 @@ static void dgram_answers_the_last_sender_with_a_name(void **state)
 	assert_int_equal(fake.dropped[DROP_MALFORMED], 1);
 	d = fake_delivery(pool, 5, 7);
 	gate_deliver(gate, &d);
+	gate_flush(gate);
 	assert_int_equal(recv(named, &byte, 1, MSG_TRUNC), 5);
 	close(named);
 	d = fake_delivery(pool, 5, 7);
 	gate_deliver(gate, &d);
+	gate_flush(gate);
 	assert_int_equal(fake.dropped[DROP_GATE_CLOSED], 1);
 	unlink(mine.sun_path);
 	close(unnamed);
