@@ -9,11 +9,10 @@
 
 /* Local indices: the low bits are the slot, the high bits are random, so that an index cannot be
  * guessed from another. */
-#define SLOT_BITS 23u
-#define SLOT_MASK ((1u << SLOT_BITS) - 1u)
+#define SLOT_MASK (HUB_SESSIONS - 1u)
 #define SLOT_NONE UINT32_MAX
 
-_Static_assert(HUB_SESSIONS == 1u << SLOT_BITS, "slots do not fit in an index, or are wasted");
+_Static_assert((HUB_SESSIONS & SLOT_MASK) == 0, "the low bits of an index are the slot");
 
 /* One initiation may be repeated for so long before it is made anew. */
 #define INITIATION_LIFETIME (10 * NS_PER_S)
