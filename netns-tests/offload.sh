@@ -168,8 +168,8 @@ packets()
 	a=$(($(counted A warp0 tx) - before_a)) b=$(($(counted B warp0 rx) - before_b))
 	c=$(($(counted C c1 rx) - before_c))
 	if [ "$2" = true ]; then
-		check "$1/came_whole" "$a packets were read for $c" [ $((a * 2)) -lt "$c" ]
-		check "$1/went_joined" "$b packets were written for $c" [ $((b * 3)) -lt $((c * 2)) ]
+		check "$1/came_whole" "$a packets were read for $c" [ $((a * 4)) -lt $((c * 3)) ]
+		check "$1/went_joined" "$b packets were written for $c" [ $((b * 10)) -lt $((c * 9)) ]
 	else
 		check "$1/came_cut" "$a packets were read for $c" [ "$a" -ge "$c" ]
 		check "$1/went_alone" "$b packets were written for $c" [ "$b" -ge "$c" ]
