@@ -12,7 +12,8 @@
  *   train.c     the run of datagrams that may still grow
  *   fragment.c  putting fragments together
  *   order.c     payloads of ordered tunnels wait for those before them
- *   mapproto.c  the node's side of the map
+ *   mapproto.c  the node's side of the map: registrations
+ *   mapquery.c  and what it is asked about peers
  *   view.c      pictures for people
  */
 #ifndef WARP_ENGINE_INTERNAL_H
@@ -352,11 +353,19 @@ void map_receive(struct engine *e, struct map *m, const struct arrival *in,
 void map_established(struct engine *e, struct map *m, u64 now);
 void map_iface_added(struct engine *e, struct map *m, u64 now, u8 iface);
 void map_iface_removed(struct engine *e, struct map *m, u64 now, u8 iface);
-/* Ask again soon: a peer was added or lost. */
-void map_query_soon(struct engine *e, u64 now);
 void map_shutdown(struct engine *e, struct map *m, u64 now);
 /* Seals frames to the map and queues them on iface. */
 bool map_send_frames(struct engine *e, struct map *m, u64 now, u8 iface, const struct frame *frames,
 		     size_t count);
+
+/* mapquery.c */
+/* Ask again soon: a peer was added or lost. */
+void map_query_soon(struct engine *e, u64 now);
+/* Asks about all peers if it is time for it. */
+void map_expire_query(struct engine *e, struct map *m, u64 now);
+void map_take_mapping(struct engine *e, struct map *m, const struct arrival *in,
+		      const struct frame_mapping_response *f);
+/* What m said of peers does not count any more. */
+void map_forget_mappings(struct engine *e, const struct map *m, u64 now);
 
 #endif

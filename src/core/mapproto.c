@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * mapproto.c - the node's side of the map: each interface is registered over that interface, and
- * the map is asked where the peers are.
+ * mapproto.c - the node's side of the map: each interface is registered over that interface. What
+ * the map is asked about peers is in mapquery.c.
  *
  * Every request is repeated with back-off until it is answered. A map that does not answer is
  * handshaken with anew (it may have been restarted); it never takes anything away from a peer:
@@ -16,11 +16,6 @@
 #define RETRY_MAX (5 * NS_PER_S)
 #define RETRY_DOUBLINGS 5u
 #define SILENT_TRIES 3u /* one more, over 1.4 s, without an answer: a handshake is due */
-#define QUERY_FIRST (250 * NS_PER_MS)
-#define QUERY_DOUBLINGS 6u
-#define QUERY_IFACES 2u
-/* An answer that knows nothing does not displace one that did, for so long. */
-#define KEEP_MAPPINGS (60 * NS_PER_S)
 
 void map_arm(struct engine *e, struct map *m, u64 at)
 {
@@ -125,44 +120,6 @@ static void send_keepalive(struct engine *e, struct map *m, u64 now, u8 iface)
 	map_send_frames(e, m, now, iface, &f, 1);
 }
 
-/* Asks for count keys over the interfaces that answered last, at most two of them. */
-static void send_query(struct engine *e, struct map *m, u64 now, const u8 *keys, u8 count)
-{
-	struct frame f = { .type = FRAME_MAPPING_REQUEST, .mapping_request = { count, keys } };
-	u32 left = e->iface_mask;
-
-	for (u32 sent = 0; left && sent < QUERY_IFACES; sent++) {
-		u32 best = (u32)__builtin_ctz(left);
-
-		for (u32 mask = left; mask; mask &= mask - 1) {
-			u32 n = (u32)__builtin_ctz(mask);
-
-			if (m->registrations[n].answered_at > m->registrations[best].answered_at)
-				best = n;
-		}
-		map_send_frames(e, m, now, (u8)best, &f, 1);
-		left &= ~(1u << best);
-	}
-}
-
-static void query_peers(struct engine *e, struct map *m, u64 now)
-{
-	u8 keys[WIRE_KEYS_MAX * KEY_SIZE];
-	u8 count = 0;
-
-	for (u32 n = 0; n < e->peer_limit; n++) {
-		if (!e->peers[n])
-			continue;
-		memcpy(keys + count++ * KEY_SIZE, e->peers[n]->assoc.remote_key, KEY_SIZE);
-		if (count == WIRE_KEYS_MAX) {
-			send_query(e, m, now, keys, count);
-			count = 0;
-		}
-	}
-	if (count)
-		send_query(e, m, now, keys, count);
-}
-
 /* --- receiving ------------------------------------------------------------------------------- */
 
 static void map_answered(struct engine *e, struct map *m, u64 now, u8 iface)
@@ -200,52 +157,6 @@ static void take_registration(struct engine *e, struct map *m, const struct arri
 	map_arm(e, m, time_min(r->next, r->next_keepalive));
 }
 
-static bool same_mappings(const struct mappings *a, const struct frame_mapping_response *f)
-{
-	if (a->count != f->count)
-		return false;
-	for (u32 n = 0; n < f->count; n++) {
-		if (!endpoint_equal(&a->entry[n].observed, &f->mapping[n].observed) ||
-		    !endpoint_equal(&a->entry[n].lan, &f->mapping[n].lan))
-			return false;
-	}
-	return true;
-}
-
-static void take_mapping(struct engine *e, struct map *m, const struct arrival *in,
-			 const struct frame_mapping_response *f)
-{
-	struct peer *p = NULL;
-	struct mappings *known;
-
-	for (u32 n = 0; n < e->peer_limit && !p; n++) {
-		if (e->peers[n] && memcmp(e->peers[n]->assoc.remote_key, f->key, KEY_SIZE) == 0)
-			p = e->peers[n];
-	}
-	if (!p)
-		return;
-	known = p->mappings[m->index];
-	if (!known)
-		known = mem_alloc(&e->options.allocator, sizeof(*known));
-	if (!known)
-		return;
-	p->mappings[m->index] = known;
-	if (same_mappings(known, f)) {
-		known->at = in->now;
-		return;
-	}
-	if (f->count == 0 && in->now - known->at < KEEP_MAPPINGS && !p->closed)
-		return;
-	known->count = f->count;
-	known->at = in->now;
-	memcpy(known->entry, f->mapping, f->count * sizeof(f->mapping[0]));
-	nat_refresh(e, p, in->now);
-	if (f->count > 0 && !p->connected) {
-		assoc_kick(e->hub, &p->assoc, in->now);
-		peer_arm(e, p, in->now);
-	}
-}
-
 static void take_deregistration(struct map *m, u16 which)
 {
 	if (which < MAX_IFACES && m->registrations[which].state == REG_CLEARING)
@@ -260,7 +171,7 @@ static void map_frame(struct engine *e, struct map *m, const struct arrival *in,
 		take_registration(e, m, in, &f->register_response);
 		break;
 	case FRAME_MAPPING_RESPONSE:
-		take_mapping(e, m, in, &f->mapping_response);
+		map_take_mapping(e, m, in, &f->mapping_response);
 		break;
 	case FRAME_DEREGISTER_RESPONSE:
 		take_deregistration(m, f->deregister.interface);
@@ -354,18 +265,6 @@ static void expire_registration(struct engine *e, struct map *m, u64 now, u8 ifa
 	suspect_silence(e, m, now);
 }
 
-static void expire_query(struct engine *e, struct map *m, u64 now)
-{
-	u64 delay;
-
-	if (m->next_query > now)
-		return;
-	query_peers(e, m, now);
-	delay = QUERY_FIRST << (m->queries < QUERY_DOUBLINGS ? m->queries : QUERY_DOUBLINGS);
-	m->queries++;
-	m->next_query = now + time_min(delay, e->options.scan_interval);
-}
-
 void map_expire(struct engine *e, struct map *m, u64 now)
 {
 	if (assoc_expire(e->hub, &m->assoc, now))
@@ -382,19 +281,8 @@ void map_expire(struct engine *e, struct map *m, u64 now)
 		if (r->state == REG_DONE)
 			m->expiry = time_min(m->expiry, r->next_keepalive);
 	}
-	expire_query(e, m, now);
+	map_expire_query(e, m, now);
 	m->expiry = time_min(m->expiry, time_min(m->next_query, assoc_next_expiry(&m->assoc)));
-}
-
-void map_query_soon(struct engine *e, u64 now)
-{
-	for (u32 n = 0; n < MAX_MAPS; n++) {
-		if (!e->maps[n].used)
-			continue;
-		e->maps[n].queries = 0;
-		e->maps[n].next_query = now;
-		map_arm(e, &e->maps[n], now);
-	}
 }
 
 /* --- interfaces ------------------------------------------------------------------------------ */
@@ -475,15 +363,7 @@ void engine_remove_map(struct engine *e, u64 now, u16 map)
 	assoc_clear(e->hub, &m->assoc);
 	m->used = false;
 	m->expiry = TIME_NEVER;
-	for (u32 n = 0; n < e->peer_limit; n++) {
-		struct peer *p = e->peers[n];
-
-		if (!p || !p->mappings[map])
-			continue;
-		mem_free(&e->options.allocator, p->mappings[map], sizeof(*p->mappings[map]));
-		p->mappings[map] = NULL;
-		nat_refresh(e, p, now);
-	}
+	map_forget_mappings(e, m, now);
 }
 
 void engine_set_map_endpoints(struct engine *e, u64 now, u16 map, const struct endpoint *endpoints,
