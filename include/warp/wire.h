@@ -31,8 +31,9 @@
  *   0x05 PROBE_REPLY          stamp u64, received packets u64, received bytes u64, endpoint seen
  *   0x06 PEER_ADDRESS_OVERRIDE endpoint to replace
  *   0x07 CANDIDATES           count u8, endpoints
- *   0x10 REGISTER_REQUEST     interface u16, LAN endpoint
- *   0x11 REGISTER_RESPONSE    interface u16, expiry in seconds u16, endpoint observed
+ *   0x10 REGISTER_REQUEST     interface u16, LAN endpoint, nat [4]
+ *   0x11 REGISTER_RESPONSE    interface u16, expiry in seconds u16, endpoint observed, count u8,
+ *                             other endpoints of the map
  *   0x12 MAPPING_REQUEST      count u8, public keys [32 each]
  *   0x13 MAPPING_RESPONSE     public key [32], flags u8 (1: push, 2: final), count u8, then per
  *                             interface: endpoint observed, LAN endpoint
@@ -40,6 +41,8 @@
  *   0x15 DEREGISTER_RESPONSE  interface u16
  *   0x16 RELAY                reserved
  *   0x17 CLOSE                reason u8
+ *   0x18 NAT_TEST_REQUEST     nonce u64, how u8, port u16
+ *   0x19 NAT_TEST             nonce u64, endpoint seen
  */
 #ifndef WARP_WIRE_H
 #define WARP_WIRE_H
@@ -157,6 +160,8 @@ enum frame_type {
 	FRAME_DEREGISTER_RESPONSE = 0x15,
 	FRAME_RELAY = 0x16,
 	FRAME_CLOSE = 0x17,
+	FRAME_NAT_TEST_REQUEST = 0x18,
+	FRAME_NAT_TEST = 0x19,
 };
 
 #define FRAME_LAST 0x80u          /* in the type byte: runs to the end, has no length */
@@ -165,6 +170,7 @@ enum frame_type {
 #define WIRE_CANDIDATES_MAX 32u
 #define WIRE_KEYS_MAX 32u
 #define WIRE_MAPPINGS_MAX 32u
+#define WIRE_OTHERS_MAX 8u
 #define WIRE_ALL_INTERFACES 0xffffu
 #define MAPPING_PUSH 1u
 
@@ -199,15 +205,34 @@ struct frame_candidates {
 	struct endpoint endpoint[WIRE_CANDIDATES_MAX];
 };
 
+struct wire_nat {
+	u8 mapping, filtering, flags;
+	i8 step;
+};
+
 struct frame_register_request {
 	u16 interface;
 	struct endpoint lan;
+	struct wire_nat nat;
 };
 
 struct frame_register_response {
 	u16 interface;
 	u16 expiry; /* seconds */
 	struct endpoint observed;
+	u8 count;
+	struct endpoint other[WIRE_OTHERS_MAX];
+};
+
+struct frame_nat_test_request {
+	u64 nonce;
+	u8 how;
+	u16 port;
+};
+
+struct frame_nat_test {
+	u64 nonce;
+	struct endpoint seen;
 };
 
 struct frame_mapping_request {
@@ -251,6 +276,8 @@ struct frame {
 		struct frame_mapping_response mapping_response;
 		struct frame_deregister deregister; /* request and response */
 		struct frame_close close;
+		struct frame_nat_test_request nat_test_request;
+		struct frame_nat_test nat_test;
 	};
 };
 

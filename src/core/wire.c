@@ -191,6 +191,10 @@ static void read_register_request(struct reader *r, struct frame_register_reques
 
 	f.interface = take_u16(r);
 	take_endpoint(r, &f.lan);
+	f.nat.mapping = take_u8(r);
+	f.nat.filtering = take_u8(r);
+	f.nat.flags = take_u8(r);
+	f.nat.step = (i8)take_u8(r);
 	if (!r->bad)
 		*ret = f;
 }
@@ -199,15 +203,22 @@ static void write_register_request(struct writer *w, const struct frame_register
 {
 	give_u16(w, f->interface);
 	give_endpoint(w, &f->lan);
+	give_u8(w, f->nat.mapping);
+	give_u8(w, f->nat.filtering);
+	give_u8(w, f->nat.flags);
+	give_u8(w, (u8)f->nat.step);
 }
 
 static void read_register_response(struct reader *r, struct frame_register_response *ret)
 {
-	struct frame_register_response f;
+	struct frame_register_response f = { 0 };
 
 	f.interface = take_u16(r);
 	f.expiry = take_u16(r);
 	take_endpoint(r, &f.observed);
+	f.count = take_count(r, WIRE_OTHERS_MAX);
+	for (u8 i = 0; i < f.count; i++)
+		take_endpoint(r, &f.other[i]);
 	if (!r->bad)
 		*ret = f;
 }
@@ -217,6 +228,9 @@ static void write_register_response(struct writer *w, const struct frame_registe
 	give_u16(w, f->interface);
 	give_u16(w, f->expiry);
 	give_endpoint(w, &f->observed);
+	give_u8(w, f->count);
+	for (u8 i = 0; i < f->count; i++)
+		give_endpoint(w, &f->other[i]);
 }
 
 static void read_mapping_request(struct reader *r, struct frame_mapping_request *ret)
@@ -267,6 +281,40 @@ static void read_deregister(struct reader *r, struct frame_deregister *ret)
 
 	if (!r->bad)
 		ret->interface = interface;
+}
+
+static void read_nat_test_request(struct reader *r, struct frame_nat_test_request *ret)
+{
+	struct frame_nat_test_request f;
+
+	f.nonce = take_u64(r);
+	f.how = take_u8(r);
+	f.port = take_u16(r);
+	if (!r->bad)
+		*ret = f;
+}
+
+static void write_nat_test_request(struct writer *w, const struct frame_nat_test_request *f)
+{
+	give_u64(w, f->nonce);
+	give_u8(w, f->how);
+	give_u16(w, f->port);
+}
+
+static void read_nat_test(struct reader *r, struct frame_nat_test *ret)
+{
+	struct frame_nat_test f;
+
+	f.nonce = take_u64(r);
+	take_endpoint(r, &f.seen);
+	if (!r->bad)
+		*ret = f;
+}
+
+static void write_nat_test(struct writer *w, const struct frame_nat_test *f)
+{
+	give_u64(w, f->nonce);
+	give_endpoint(w, &f->seen);
 }
 
 static void read_close(struct reader *r, struct frame_close *ret)
@@ -320,6 +368,12 @@ static void read_body(struct reader *r, u8 type, struct frame *ret)
 	case FRAME_CLOSE:
 		read_close(r, &ret->close);
 		break;
+	case FRAME_NAT_TEST_REQUEST:
+		read_nat_test_request(r, &ret->nat_test_request);
+		break;
+	case FRAME_NAT_TEST:
+		read_nat_test(r, &ret->nat_test);
+		break;
 	default: /* PADDING, or one that the caller skips */
 		break;
 	}
@@ -356,6 +410,8 @@ static bool is_writable(const struct frame *f)
 		return f->fragment.total <= FRAGMENT_TOTAL_MAX && fragment_fits(&f->fragment);
 	case FRAME_CANDIDATES:
 		return f->candidates.count <= WIRE_CANDIDATES_MAX;
+	case FRAME_REGISTER_RESPONSE:
+		return f->register_response.count <= WIRE_OTHERS_MAX;
 	case FRAME_MAPPING_REQUEST:
 		return f->mapping_request.count <= WIRE_KEYS_MAX;
 	case FRAME_MAPPING_RESPONSE:
@@ -365,10 +421,11 @@ static bool is_writable(const struct frame *f)
 	case FRAME_PROBE_REPLY:
 	case FRAME_OVERRIDE:
 	case FRAME_REGISTER_REQUEST:
-	case FRAME_REGISTER_RESPONSE:
 	case FRAME_DEREGISTER_REQUEST:
 	case FRAME_DEREGISTER_RESPONSE:
 	case FRAME_CLOSE:
+	case FRAME_NAT_TEST_REQUEST:
+	case FRAME_NAT_TEST:
 		return true;
 	default:
 		return false;
@@ -414,6 +471,12 @@ static void write_body(struct writer *w, const struct frame *f)
 		break;
 	case FRAME_CLOSE:
 		give_u8(w, f->close.reason);
+		break;
+	case FRAME_NAT_TEST_REQUEST:
+		write_nat_test_request(w, &f->nat_test_request);
+		break;
+	case FRAME_NAT_TEST:
+		write_nat_test(w, &f->nat_test);
 		break;
 	default: /* is_writable() has said no */
 		break;
