@@ -18,6 +18,7 @@
 #define MAPSERVER_QUEUE 4096u    /* datagrams waiting to be sent; a power of two */
 #define MAPSERVER_DATAGRAM 1232u /* largest UDP payload sent: fits every IPv6 link */
 #define MAPSERVER_ROUTES 2u      /* interfaces of a node that a push is sent to */
+#define MAPSERVER_LISTENERS 256u
 #define MAPSERVER_MAX_NODES 1000000u
 /* Datagrams a second to one address (at once: twice as many) that are pushes, or exceed three
  * times the question. A node may lie about where it is; it shall not make the map a weapon. */
@@ -55,6 +56,9 @@ struct mapserver_stats {
 int mapserver_create(struct mapserver **ret, const struct mapserver_options *options);
 void mapserver_destroy(struct mapserver *m);
 
+/* Where a listener is reached: its local address and port. A map that has several endpoints lets
+ * nodes test their NATs with them. */
+void mapserver_set_listener(struct mapserver *m, u8 listener, const struct endpoint *local);
 /* A train that came in on a listener (socket index). Takes over the reference. */
 void mapserver_receive(struct mapserver *m, u64 now, u8 listener, const struct endpoint *source,
 		       struct buf *b);

@@ -33,6 +33,7 @@ struct question {
 	const struct route *from;
 	struct registry_moment said;
 	size_t free;        /* bytes that may still go back */
+	size_t tests;       /* bytes that answers to NAT tests may still have */
 	struct buf *answer; /* NULL: none begun */
 	size_t size;        /* of its frames */
 };
@@ -198,6 +199,8 @@ static void on_register(struct question *q, const struct frame_register_request 
 		.expiry = expiry_seconds(m),
 		.observed = q->from->endpoint,
 	};
+	response.register_response.count = map_others(m, q->from->listener, &q->from->endpoint,
+						      response.register_response.other);
 	answer(q, &response);
 	if (changed)
 		map_tell_watchers(m, node);
@@ -258,6 +261,11 @@ static void on_probe(struct question *q, const struct frame_probe *f)
 	answer(q, &response);
 }
 
+static void on_nat_test(struct question *q, const struct frame_nat_test_request *f)
+{
+	q->tests -= map_nat_test(q->m, q->client, q->from, f, q->tests);
+}
+
 /* Whatever else is in a frame's type is for peers, or from the future. */
 static void on_frame(struct question *q, const struct frame *f)
 {
@@ -274,6 +282,9 @@ static void on_frame(struct question *q, const struct frame *f)
 	case FRAME_PROBE:
 		on_probe(q, &f->probe);
 		break;
+	case FRAME_NAT_TEST_REQUEST:
+		on_nat_test(q, &f->nat_test_request);
+		break;
 	default:
 		break;
 	}
@@ -283,7 +294,12 @@ void map_frames(struct mapserver *m, struct client *client, const struct route *
 		const struct hub_result *result)
 {
 	struct question q = {
-		m, client, from, { result->session, result->counter }, size * FREE_TIMES, NULL, 0
+		.m = m,
+		.client = client,
+		.from = from,
+		.said = { result->session, result->counter },
+		.free = size * FREE_TIMES,
+		.tests = size,
 	};
 	size_t left = result->plain_size;
 	u8 *at = result->plain;

@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * mapserver_internal.h - what mapserver.c (nodes, datagrams, the queue) and mapframes.c (what is
- * said inside of a session) share.
+ * mapserver_internal.h - what mapserver.c (nodes, datagrams, the queue), mapframes.c (what is said
+ * inside of a session) and mapdoors.c (listeners, NAT tests) share.
  */
 #ifndef WARP_MAPSERVER_INTERNAL_H
 #define WARP_MAPSERVER_INTERNAL_H
 
 #include "warp/hub.h"
 #include "warp/mapserver.h"
+#include "warp/natclass.h"
 #include "warp/registry.h"
 
 /* Frames that fit in one datagram. */
@@ -22,6 +23,8 @@ struct mapserver {
 	u64 now;           /* of the call under way: the hub's look-up of a key is not told */
 	bool full;         /* the last look-up failed for want of room */
 	u32 queued, taken; /* since the beginning */
+	struct endpoint doors[MAPSERVER_LISTENERS];
+	u32 door_count;
 	struct map_outgoing queue[MAPSERVER_QUEUE];
 };
 
@@ -58,6 +61,14 @@ void map_enqueue(struct mapserver *m, struct buf *b, const struct route *to, boo
 
 /* Tells everyone concerned that it is gone, and frees it. */
 void map_forget(struct mapserver *m, struct client *client);
+
+/* mapdoors.c */
+/* Of the listener's family: the other endpoints at which asker may reach us; returns how many. */
+u8 map_others(const struct mapserver *m, u8 asked, const struct endpoint *asker,
+	      struct endpoint ret[static WIRE_OTHERS_MAX]);
+/* Answers with a datagram of its own, of at most room bytes. Returns its size; 0: none was sent. */
+size_t map_nat_test(struct mapserver *m, struct client *client, const struct route *from,
+		    const struct frame_nat_test_request *f, size_t room);
 
 /* The frames of an authentic datagram of size bytes from client. */
 void map_frames(struct mapserver *m, struct client *client, const struct route *from, size_t size,

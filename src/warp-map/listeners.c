@@ -38,7 +38,8 @@ struct message {
 
 struct door {
 	u8 socket;
-	struct address local; /* no family: whatever the kernel chooses */
+	bool chosen; /* by us: else the kernel chooses the address of what leaves */
+	struct endpoint local;
 };
 
 struct listeners {
@@ -121,7 +122,8 @@ static int open_all(struct listeners *l, const struct endpoint *endpoints, size_
 			tell_failure(&endpoints[i], r);
 			return r;
 		}
-		l->doors[l->door_count++].socket = (u8)l->count++;
+		l->doors[l->door_count++] =
+			(struct door){ .socket = (u8)l->count++, .local = endpoints[i] };
 	}
 	return l->count ? 0 : -EAFNOSUPPORT;
 }
@@ -176,21 +178,59 @@ size_t listeners_socket(const struct listeners *l, u8 door)
 
 /* --- doors ------------------------------------------------------------------------------- */
 
+size_t listeners_doors(const struct listeners *l)
+{
+	return l->door_count;
+}
+
+const struct endpoint *listeners_door(const struct listeners *l, u8 door)
+{
+	return &l->doors[door].local;
+}
+
+static void add_door(struct listeners *l, size_t socket, const struct address *local)
+{
+	const struct endpoint at = { *local, l->doors[socket].local.port };
+
+	if (l->door_count < LISTENER_DOORS)
+		l->doors[l->door_count++] =
+			(struct door){ .socket = (u8)socket, .chosen = true, .local = at };
+}
+
+/* An address of this host: all wildcard sockets of its family have a door there, in their order. */
+static void add_doors(struct listeners *l, const struct address *local)
+{
+	for (size_t i = 0; i < l->count; i++) {
+		if (l->doors[i].local.address.family == local->family &&
+		    is_wildcard(&l->doors[i].local))
+			add_door(l, i, local);
+	}
+}
+
+/* The socket's own door when there is no other. */
+static size_t known_door(const struct listeners *l, size_t socket, const struct address *local)
+{
+	for (size_t i = l->count; i < l->door_count; i++) {
+		if (l->doors[i].socket == socket &&
+		    address_equal(&l->doors[i].local.address, local))
+			return i;
+	}
+	return socket;
+}
+
 /* The door of a local address; the socket's own when there is no address, or no room. */
 static u8 find_door(struct listeners *l, size_t socket, const struct address *local)
 {
-	size_t i;
+	size_t door = socket;
 
 	if (!local->family)
 		return (u8)socket;
-	for (i = l->count; i < l->door_count; i++) {
-		if (l->doors[i].socket == socket && address_equal(&l->doors[i].local, local))
-			return (u8)i;
+	door = known_door(l, socket, local);
+	if (door == socket) {
+		add_doors(l, local);
+		door = known_door(l, socket, local);
 	}
-	if (i == LISTENER_DOORS)
-		return (u8)socket;
-	l->doors[l->door_count++] = (struct door){ .socket = (u8)socket, .local = *local };
-	return (u8)i;
+	return (u8)door;
 }
 
 /* The local address that a datagram was sent to, if it can be that of an answer. */
@@ -225,17 +265,20 @@ static void put_control(struct msghdr *h, union control *control, int level, int
 }
 
 /* Makes a datagram leave from the address of its door. */
-static void set_local_address(struct msghdr *h, union control *control, const struct address *local)
+static void set_local_address(struct msghdr *h, union control *control, const struct door *door)
 {
+	const struct address *local = &door->local.address;
 	struct in6_pktinfo six = { .ipi6_ifindex = 0 };
 	struct in_pktinfo four = { .ipi_ifindex = 0 };
 
 	h->msg_control = NULL;
 	h->msg_controllen = 0;
+	if (!door->chosen)
+		return;
 	if (local->family == 4) {
 		memcpy(&four.ipi_spec_dst, local->bytes, sizeof(four.ipi_spec_dst));
 		put_control(h, control, IPPROTO_IP, IP_PKTINFO, &four, sizeof(four));
-	} else if (local->family == 6) {
+	} else {
 		memcpy(&six.ipi6_addr, local->bytes, sizeof(six.ipi6_addr));
 		put_control(h, control, IPPROTO_IPV6, IPV6_PKTINFO, &six, sizeof(six));
 	}
@@ -307,7 +350,7 @@ static void put_message(struct listeners *l, u32 i, const struct map_outgoing *o
 	m->iov.iov_base = buf_data(o->buf);
 	m->iov.iov_len = o->buf->length;
 	h->msg_namelen = endpoint_to_sockaddr(&o->destination, &m->address);
-	set_local_address(h, &m->control, &l->doors[o->listener].local);
+	set_local_address(h, &m->control, &l->doors[o->listener]);
 }
 
 int listeners_send(struct listeners *l, const struct map_outgoing *out, size_t count)

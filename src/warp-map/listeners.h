@@ -5,7 +5,8 @@
  * An answer must leave from the address that its question was sent to: a NAT, and a careful node,
  * take it from nowhere else. A socket with an address of its own has one door, itself. A socket on
  * a wildcard address (0.0.0.0, [::]) has one more for each local address that datagrams were sent
- * to (IP_PKTINFO, RFC 3542), found as they come in; so addresses may come and go. There is room
+ * to (IP_PKTINFO, RFC 3542), found as they come in; so addresses may come and go. An address that one
+ * wildcard socket was reached at is one of the others of its family too. There is room
  * for LISTENER_DOORS; what comes in through more shares the socket's first door, where the kernel
  * chooses the source address.
  */
@@ -33,6 +34,9 @@ int listeners_open(struct listeners **ret, const struct endpoint *endpoints, siz
 void listeners_close(struct listeners *l);
 size_t listeners_count(const struct listeners *l);
 int listeners_fd(const struct listeners *l, size_t socket);
+/* How many doors are known by now, and where each is reached. */
+size_t listeners_doors(const struct listeners *l);
+const struct endpoint *listeners_door(const struct listeners *l, u8 door);
 /* Which socket a door belongs to. */
 size_t listeners_socket(const struct listeners *l, u8 door);
 

@@ -52,6 +52,7 @@ struct server {
 	struct map_outgoing held[LISTENER_BATCH]; /* from the core, not yet sent */
 	size_t held_from, held_to;
 	u64 send_errors;
+	size_t doors; /* that the core knows */
 };
 
 /* --- sending ----------------------------------------------------------------------------- */
@@ -150,6 +151,14 @@ static void on_timer(struct ev_loop *loop, ev_io *w, int events)
 
 /* --- receiving --------------------------------------------------------------------------- */
 
+/* The core is told of doors that were found. */
+static void tell_doors(struct server *s)
+{
+	for (; s->doors < listeners_doors(s->listeners); s->doors++)
+		mapserver_set_listener(s->core, (u8)s->doors,
+				       listeners_door(s->listeners, (u8)s->doors));
+}
+
 /* Returns whether more may wait. */
 static bool receive_batch(struct server *s, size_t socket)
 {
@@ -167,6 +176,7 @@ static bool receive_batch(struct server *s, size_t socket)
 		log_warn("receiving");
 		return false;
 	}
+	tell_doors(s);
 	for (int i = 0; i < count; i++)
 		mapserver_receive(s->core, now, arrivals[i].door, &arrivals[i].source,
 				  arrivals[i].buf);
