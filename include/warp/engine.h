@@ -115,9 +115,12 @@ void engine_iface_routed(struct engine *e, u64 now, u8 iface);
 
 /* --- in ----------------------------------------------------------------------------------- */
 
-/* A train that came in on iface from source. Takes over the reference to b. */
-void engine_receive(struct engine *e, u64 now, u8 iface, const struct endpoint *source,
+/* A train that came in on a socket of iface from source. Takes over the reference to b. */
+void engine_receive(struct engine *e, u64 now, u8 iface, u16 socket, const struct endpoint *source,
 		    struct buf *b);
+/* What a demand has come to; port: that of the socket. */
+void engine_socket_opened(struct engine *e, u64 now, u8 iface, u16 socket, u16 port);
+void engine_socket_failed(struct engine *e, u64 now, u8 iface, u16 socket);
 
 /* A payload of 1..BUF_PAYLOAD_MAX bytes, at BUF_HEADROOM in b, from the gate of tunnel. Takes over
  * the reference. DROP_NONE: it was queued on at least one path. */
@@ -157,7 +160,20 @@ void engine_shutdown(struct engine *e, u64 now);
 struct outgoing {
 	struct buf *buf; /* borrowed; shared with other paths: read only */
 	struct endpoint destination;
+	u16 socket; /* 0: the interface's own */
 };
+
+enum demand_kind { DEMAND_OPEN_SOCKET, DEMAND_CLOSE_SOCKET };
+
+/* What the engine wants of the edge: one more socket on an interface's address and device, on this
+ * port if it can be had (0: on any), or that it goes. */
+struct demand {
+	enum demand_kind kind;
+	u8 iface;
+	u16 socket, port;
+};
+
+bool engine_next_demand(struct engine *e, struct demand *ret);
 
 /* The interfaces (bits) that have something to send. */
 u32 engine_outgoing_ifaces(const struct engine *e);

@@ -222,10 +222,12 @@ static void receive_one(struct engine *e, struct arrival *in, u8 *data, u32 size
 		rearm(e, r.assoc);
 }
 
-void engine_receive(struct engine *e, u64 now, u8 iface, const struct endpoint *source,
+void engine_receive(struct engine *e, u64 now, u8 iface, u16 socket, const struct endpoint *source,
 		    struct buf *b)
 {
-	struct arrival in = { .now = now, .iface = iface, .source = *source, .buf = b };
+	struct arrival in = {
+		.now = now, .iface = iface, .socket = socket, .source = *source, .buf = b
+	};
 	struct iface *i = iface_get(e, iface);
 	u32 segment = b->segment ? b->segment : b->length;
 
@@ -326,6 +328,20 @@ bool engine_next_delivery(struct engine *e, struct delivery *ret)
 u32 engine_deliveries(const struct engine *e)
 {
 	return e->delivery_tail - e->delivery_head;
+}
+
+void engine_demand(struct engine *e, const struct demand *d)
+{
+	if (e->demand_tail - e->demand_head < DEMANDS)
+		e->demands[e->demand_tail++ % DEMANDS] = *d;
+}
+
+bool engine_next_demand(struct engine *e, struct demand *ret)
+{
+	if (e->demand_head == e->demand_tail)
+		return false;
+	*ret = e->demands[e->demand_head++ % DEMANDS];
+	return true;
 }
 
 void engine_notice(struct engine *e, enum notice_kind kind, u16 a, u16 b, u16 c)

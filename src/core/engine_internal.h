@@ -30,6 +30,7 @@
 #define BUSY_TIME (2 * NS_PER_S)     /* a peer is busy for so long after the last payload */
 #define DELIVERIES ENGINE_DELIVERIES /* a power of two, as the next */
 #define NOTICES 256u
+#define DEMANDS 256u
 #define REASSEMBLIES 64u
 #define REASSEMBLIES_A_PEER 16u /* at most */
 #define MAX_OVERRIDES 32u
@@ -50,6 +51,7 @@ struct queued {
 	u64 deadline; /* TIME_NEVER: none */
 	u16 peer;     /* NO_INDEX: not a peer's path */
 	u16 tunnel;   /* NO_INDEX: control */
+	u16 socket;   /* 0: the interface's own */
 	u8 path;
 	bool begun; /* a fragment: room for all of them was seen to */
 };
@@ -212,6 +214,8 @@ struct engine {
 	u32 delivery_head, delivery_tail;
 	struct notice notices[NOTICES];
 	u32 notice_head, notice_tail;
+	struct demand demands[DEMANDS];
+	u32 demand_head, demand_tail;
 	struct ratelim unknown_index;
 	struct drop_counts drops;
 	u64 expiry;
@@ -222,6 +226,7 @@ struct engine {
 struct arrival {
 	u64 now;
 	u8 iface;
+	u16 socket; /* 0: the interface's own */
 	struct endpoint source;
 	struct buf *buf; /* holds it; deliveries take references */
 	u32 size;        /* of the whole datagram */
@@ -231,6 +236,7 @@ struct arrival {
 /* engine.c */
 void engine_arm(struct engine *e, u64 at);
 void engine_notice(struct engine *e, enum notice_kind kind, u16 a, u16 b, u16 c);
+void engine_demand(struct engine *e, const struct demand *d);
 /* Takes over one reference to buf. */
 void engine_deliver(struct engine *e, u16 tunnel, u16 peer, u8 *data, u32 size, struct buf *buf);
 /* What is queued for the tunnel or from the peer is not delivered any more: one of them goes. */

@@ -162,7 +162,9 @@ size_t engine_outgoing(struct engine *e, u64 now, u8 iface, struct outgoing *ret
 
 		if (q->deadline <= now)
 			break;
-		ret[n++] = (struct outgoing){ .buf = q->buf, .destination = q->destination };
+		ret[n++] = (struct outgoing){ .buf = q->buf,
+					      .destination = q->destination,
+					      .socket = q->socket };
 	}
 	return n;
 }

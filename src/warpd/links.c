@@ -42,7 +42,8 @@ static u32 read_batch(struct daemon *d, struct link *l)
 		spin_traffic(&d->spin, d->now);
 	for (i = 0; i < count; i++) {
 		bytes += received[i].buf->length;
-		engine_receive(d->engine, d->now, l->iface, &received[i].source, received[i].buf);
+		engine_receive(d->engine, d->now, l->iface, 0, &received[i].source,
+			       received[i].buf);
 		/* A train may hold many payloads, and the engine's queue is bounded. */
 		if (engine_deliveries(d->engine) >= DELIVERIES_AT_ONCE)
 			drain(d);

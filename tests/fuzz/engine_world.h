@@ -213,7 +213,7 @@ static void engine_takes(struct world *w, enum who who, u8 n, const struct datag
 		return;
 	memcpy(buf_data(b), d->data, d->size);
 	b->length = d->size;
-	engine_receive(body->engine, w->now, body->iface[n], &d->source, b);
+	engine_receive(body->engine, w->now, body->iface[n], 0, &d->source, b);
 	drain(w, who);
 }
 

@@ -298,7 +298,7 @@ void sim_host_receive(struct sim_iface *i, const struct endpoint *source, const 
 	if (h->is_map)
 		mapserver_receive(h->map, h->sim->now, i->id, source, b);
 	else
-		engine_receive(h->engine, h->sim->now, i->id, source, b);
+		engine_receive(h->engine, h->sim->now, i->id, 0, source, b);
 	sim_poke(h);
 }
 

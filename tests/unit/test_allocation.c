@@ -136,7 +136,7 @@ static void arrive(struct world *w, int side, u32 path, struct buf *b)
 	memcpy(buf_data(copy), buf_data(b), b->length);
 	copy->length = b->length;
 	copy->segment = b->segment;
-	engine_receive(w->engine[side], w->now, w->iface[side][path], &w->at[!side][path], copy);
+	engine_receive(w->engine[side], w->now, w->iface[side][path], 0, &w->at[!side][path], copy);
 	deliver(w, side);
 }
 

@@ -168,7 +168,7 @@ static size_t carry(struct bench *b, int side)
 		if (passes(b, side, &out[k])) {
 			const struct endpoint source = source_of(b, side);
 
-			engine_receive(b->engine[!side], b->now, b->iface[!side], &source, copy);
+			engine_receive(b->engine[!side], b->now, b->iface[!side], 0, &source, copy);
 		} else {
 			buf_put(copy);
 		}
@@ -465,7 +465,7 @@ static void spoof_unknown_index(struct bench *b)
 
 	wire_put_transport(buf_data(buf), &header);
 	buf->length = WIRE_OVERHEAD;
-	engine_receive(b->engine[0], b->now, b->iface[0], &b->at[1], buf);
+	engine_receive(b->engine[0], b->now, b->iface[0], 0, &b->at[1], buf);
 }
 
 static size_t initiations_sent(struct bench *b)
