@@ -155,7 +155,7 @@ static bool answer(struct node *n, struct map_outgoing *out, struct frame_nat_te
 static void check_answer(struct node *n, u8 how, u8 asked, u8 expected)
 {
 	const struct frame_nat_test_request q = { .nonce = 77, .how = how };
-	struct map_outgoing out;
+	struct map_outgoing out = { 0 };
 	struct frame_nat_test f;
 
 	ask(n, &q, 1, asked, 8);
@@ -185,7 +185,7 @@ static void what_the_map_cannot_do_it_leaves(void **state)
 {
 	static const u8 hows[] = { NATCLASS_OTHER_PORT, NATCLASS_OTHER_ADDRESS, 3, 255 };
 	struct node *a = node_connect(&w, 1);
-	struct map_outgoing out;
+	struct map_outgoing out = { 0 };
 	struct frame_nat_test f;
 
 	(void)state;
@@ -204,7 +204,7 @@ static void another_port_is_one_of_the_address_that_asks(void **state)
 {
 	const struct frame_nat_test_request q = { .nonce = 5, .port = 4321 };
 	struct node *a = node_connect(&w, 1);
-	struct map_outgoing out;
+	struct map_outgoing out = { 0 };
 	struct frame_nat_test f;
 
 	(void)state;
@@ -226,7 +226,7 @@ static void the_answers_are_together_no_larger_than_the_question(void **state)
 		{ .nonce = 4, .port = 1 },
 	};
 	struct node *a = node_connect(&w, 1);
-	struct map_outgoing out;
+	struct map_outgoing out = { 0 };
 	struct frame_nat_test f;
 	u32 bytes = 0, count = 0;
 
