@@ -123,7 +123,9 @@ struct conf_map_server {
 	size_t listen_count;
 	u64 client_expiry; /* ns */
 	u32 max_nodes;
-	u8 *allowed_clients; /* KEY_SIZE each; NULL: anybody */
+	u64 relay_limit, relay_total_limit; /* bits a second that a node, that all may send through
+					     * the map; relay_limit 0: nothing is forwarded */
+	u8 *allowed_clients;                /* KEY_SIZE each; NULL: anybody */
 	size_t allowed_client_count;
 };
 

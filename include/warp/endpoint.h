@@ -10,8 +10,11 @@
 
 #include "warp/base.h"
 
+/* Not of the network: what a map forwards (the core's relay.c). */
+#define ADDRESS_RELAY 1u
+
 struct address {
-	u8 family; /* 0, 4 or 6 */
+	u8 family; /* 0, 4 or 6; ADDRESS_RELAY inside the core */
 	u8 bytes[16];
 };
 

@@ -24,6 +24,12 @@
  * times the question. A node may lie about where it is; it shall not make the map a weapon. */
 #define MAPSERVER_UNASKED_RATE 1000u
 
+/* What is forwarded between nodes, in bytes of their datagrams. */
+struct relay_options {
+	u64 node_rate;  /* bytes a second that one node may send; 0: nothing is forwarded */
+	u64 total_rate; /* of all of them */
+};
+
 struct mapserver_options {
 	struct identity identity;
 	struct allocator allocator;
@@ -32,6 +38,7 @@ struct mapserver_options {
 	u64 client_expiry;  /* ns */
 	u32 max_nodes;      /* at most MAPSERVER_MAX_NODES */
 	u64 handshake_rate; /* a second, before cookies are asked for */
+	struct relay_options relay;
 	/* NULL: anybody may register; else only keys for which it says true. What it says may change;
 	 * a node that is no longer admitted is forgotten when it speaks. */
 	bool (*admit)(void *ctx, const u8 key[static KEY_SIZE]);
@@ -48,6 +55,9 @@ struct mapserver_stats {
 	u64 queries;       /* keys asked for */
 	u64 pushes;        /* watchers told of a change */
 	u64 handshakes;    /* completed */
+	u64 relayed;       /* datagrams forwarded */
+	u64 relayed_bytes;
+	u64 relay_limited; /* not forwarded: over a limit */
 	u64 refused;       /* initiations of strangers while the table was full */
 	struct drop_counts drops;
 };

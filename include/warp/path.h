@@ -37,10 +37,11 @@ enum path_origin {
 	PATH_FROM_LAN,      /* the peer's own address, told by the map */
 	PATH_FROM_OVERRIDE, /* an override replaced what the map sees */
 	PATH_FROM_ARRIVAL,  /* an authenticated datagram came from there */
+	PATH_FROM_RELAY,    /* through a map */
 	PATH_ORIGINS,
 };
 
-/* "static", "map", "lan", "override", "arrival". */
+/* "static", "map", "lan", "override", "arrival", "relay". */
 const char *path_origin_name(enum path_origin origin);
 
 #define PATH_PROBES_REMEMBERED 16u
@@ -104,6 +105,12 @@ void path_init(struct path *p, u64 now, u8 iface, const struct endpoint *remote,
 static inline bool path_usable(const struct path *p)
 {
 	return p->state == PATH_LIVE || p->state == PATH_DEGRADED;
+}
+
+/* Goes through a map. */
+static inline bool path_relayed(const struct path *p)
+{
+	return p->remote.address.family == ADDRESS_RELAY;
 }
 
 /* A probe is being sealed for this path: remembers it, gives its contents and plans the next.

@@ -81,6 +81,15 @@ bool registry_clear_interface(struct registry *r, struct registry_node *node, u1
  * node, is to be told about node; 0 when not; -EINVAL (its own key), -ENOSPC, -ENOMEM. */
 int registry_want(struct registry *r, u64 now, struct registry_node *node,
 		  const u8 key[static KEY_SIZE]);
+/* A number that names the node here for as long as it is known: hard to guess, nearly unique. */
+u32 registry_handle(const struct registry_node *node);
+/* The node of this handle that wants from, and that from wants; or NULL. */
+struct registry_node *registry_find_handle(const struct registry *r, u32 handle,
+					   const struct registry_node *from);
+/* Where the node's interface of this number was seen; the most recently heard one when there is
+ * none. False: it has no interface. */
+bool registry_route(const struct registry_node *node, u8 interface, struct endpoint *ret_observed,
+		    u8 *ret_listener);
 /* May node learn about other? */
 bool registry_may_learn(const struct registry *r, const struct registry_node *node,
 			const struct registry_node *other);

@@ -35,11 +35,12 @@
  *   0x11 REGISTER_RESPONSE    interface u16, expiry in seconds u16, endpoint observed, count u8,
  *                             other endpoints of the map
  *   0x12 MAPPING_REQUEST      count u8, public keys [32 each]
- *   0x13 MAPPING_RESPONSE     public key [32], flags u8 (1: push, 2: final), count u8, then per
- *                             interface: endpoint observed, LAN endpoint
+ *   0x13 MAPPING_RESPONSE     public key [32], flags u8 (1: push), handle u32 (0: not relayed),
+ *                             count u8, then per interface: number u8, endpoint observed, LAN
+ *                             endpoint
  *   0x14 DEREGISTER_REQUEST   interface u16 (0xffff: all)
  *   0x15 DEREGISTER_RESPONSE  interface u16
- *   0x16 RELAY                reserved
+ *   0x16 RELAY                handle u32, to u8, from u8 (interfaces), a whole datagram
  *   0x17 CLOSE                reason u8
  *   0x18 NAT_TEST_REQUEST     nonce u64, how u8, port u16
  *   0x19 NAT_TEST             nonce u64, endpoint seen
@@ -167,6 +168,7 @@ enum frame_type {
 #define FRAME_LAST 0x80u          /* in the type byte: runs to the end, has no length */
 #define FRAME_PAYLOAD_HEADER 7u   /* type (last), tunnel, sequence */
 #define FRAME_FRAGMENT_HEADER 12u /* type (last), tunnel, sequence, index, unit, last */
+#define FRAME_RELAY_HEADER 7u     /* type (last), handle, to, from */
 #define WIRE_CANDIDATES_MAX 32u
 #define WIRE_KEYS_MAX 32u
 #define WIRE_MAPPINGS_MAX 32u
@@ -241,18 +243,28 @@ struct frame_mapping_request {
 };
 
 struct wire_mapping {
+	u8 interface;
 	struct endpoint observed, lan;
 };
 
 struct frame_mapping_response {
 	u8 key[KEY_SIZE];
-	u8 flags; /* MAPPING_PUSH */
+	u8 flags;   /* MAPPING_PUSH */
+	u32 handle; /* by which RELAY frames name the node, 0: not at all */
 	u8 count;
 	struct wire_mapping mapping[WIRE_MAPPINGS_MAX];
 };
 
 struct frame_deregister {
 	u16 interface;
+};
+
+/* From a node: to whom; from the map: from whom. */
+struct frame_relay {
+	u32 handle;
+	u8 to, from; /* interfaces of the receiver, of the sender */
+	u8 *data;    /* a datagram between two peers */
+	u32 size;
 };
 
 enum close_reason { CLOSE_SHUTDOWN = 0, CLOSE_REMOVED = 1 };
@@ -276,6 +288,7 @@ struct frame {
 		struct frame_mapping_response mapping_response;
 		struct frame_deregister deregister; /* request and response */
 		struct frame_close close;
+		struct frame_relay relay;
 		struct frame_nat_test_request nat_test_request;
 		struct frame_nat_test nat_test;
 	};
@@ -292,8 +305,9 @@ int frame_next(u8 **p, size_t *size, struct frame *ret);
 int frame_put(u8 *p, size_t cap, const struct frame *f);
 /* Fills all of p[0..size) with one PADDING frame (size >= 1), the last of its datagram. */
 void frame_pad(u8 *p, size_t size);
-/* The headers of a last PAYLOAD or FRAGMENT frame whose data follows in place. */
+/* The headers of a last PAYLOAD, FRAGMENT or RELAY frame whose data follows in place. */
 void frame_put_payload_header(u8 p[static FRAME_PAYLOAD_HEADER], u16 tunnel, u32 sequence);
 void frame_put_fragment_header(u8 p[static FRAME_FRAGMENT_HEADER], const struct frame_fragment *f);
+void frame_put_relay_header(u8 p[static FRAME_RELAY_HEADER], const struct frame_relay *f);
 
 #endif

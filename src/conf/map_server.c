@@ -38,6 +38,8 @@ static int finish(struct reader *r, const struct mapping *m)
 	return check_listen(r, c);
 }
 
+#define RELAY_RATE_MIN 8000u /* bits a second */
+#define RELAY_RATE_MAX UINT64_C(100000000000)
 #define AT(member) offsetof(struct conf_map_server, member)
 static const struct schema_key keys[] = {
 	{ .name = "private_key", .offset = AT(identity.private_key), .parse = parse_secret },
@@ -64,6 +66,17 @@ static const struct schema_key keys[] = {
 	  .min = 1,
 	  .max = MAPSERVER_MAX_NODES,
 	  .fallback = "100000" },
+	{ .name = "relay_limit",
+	  .offset = AT(relay_limit),
+	  .parse = parse_rate,
+	  .max = RELAY_RATE_MAX,
+	  .fallback = "20mbit" },
+	{ .name = "relay_total_limit",
+	  .offset = AT(relay_total_limit),
+	  .parse = parse_rate,
+	  .min = RELAY_RATE_MIN,
+	  .max = RELAY_RATE_MAX,
+	  .fallback = "1gbit" },
 	{ .name = "allowed_clients",
 	  .shape = SHAPE_LIST,
 	  .offset = AT(allowed_clients),

@@ -273,6 +273,47 @@ int parse_duration(struct reader *r, const struct schema_key *key, const struct 
 	return 0;
 }
 
+/* --- rates -------------------------------------------------------------------------------- */
+
+static bool read_rate(const struct value *v, u64 *ret)
+{
+	static const struct {
+		const char *name;
+		u64 bits;
+	} rates[] = { { "bit", 1 }, { "kbit", 1000 }, { "mbit", 1000000 }, { "gbit", 1000000000 } };
+	size_t size = strspn(v->text, "0123456789.");
+	u64 whole, thousandths;
+
+	if (!read_decimal(v->text, size, &whole, &thousandths) || whole > 1000000)
+		return false;
+	*ret = 0;
+	if (!whole && !thousandths && !v->text[size])
+		return true;
+	for (size_t i = 0; i < ARRAY_SIZE(rates); i++) {
+		if (strcmp(v->text + size, rates[i].name) != 0)
+			continue;
+		*ret = whole * rates[i].bits + thousandths * rates[i].bits / 1000;
+		return true;
+	}
+	return false;
+}
+
+int parse_rate(struct reader *r, const struct schema_key *key, const struct value *v, void *ret)
+{
+	u64 rate;
+
+	if (!read_rate(v, &rate))
+		return reader_fail(r, v->place,
+				   "%s must be a rate such as 500kbit or 10mbit, not '%s'",
+				   key->name, SHOWN(v));
+	if (rate < key->min || rate > key->max)
+		return reader_fail(r, v->place,
+				   "%s is %s; it must be from %" PRIu64 "bit to %" PRIu64 "gbit",
+				   key->name, SHOWN(v), key->min, key->max / 1000000000);
+	*(u64 *)ret = rate;
+	return 0;
+}
+
 /* --- patterns ----------------------------------------------------------------------------- */
 
 #define PATTERN_MOST 200u

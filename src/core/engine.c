@@ -195,7 +195,7 @@ static void opened(struct engine *e, const struct arrival *in, const struct hub_
 		map_receive(e, r->assoc->owner, in, r);
 }
 
-static void receive_one(struct engine *e, struct arrival *in, u8 *data, u32 size)
+void engine_receive_datagram(struct engine *e, struct arrival *in, u8 *data, u32 size)
 {
 	struct hub_result r;
 
@@ -209,7 +209,7 @@ static void receive_one(struct engine *e, struct arrival *in, u8 *data, u32 size
 	case HUB_REPLY:
 		if (r.reason == DROP_COOKIE_REQUIRED)
 			drop_count(&e->drops, r.reason);
-		iface_queue_bytes(e, in->iface, &in->source, r.reply, r.reply_size);
+		iface_queue_bytes(e, in->now, in->iface, &in->source, r.reply, r.reply_size);
 		break;
 	case HUB_ESTABLISHED:
 		established(e, in, &r);
@@ -238,7 +238,7 @@ void engine_receive(struct engine *e, u64 now, u8 iface, u16 socket, const struc
 
 		i->received_packets++;
 		i->received_bytes += size;
-		receive_one(e, &in, buf_data(b) + at, size);
+		engine_receive_datagram(e, &in, buf_data(b) + at, size);
 	}
 	if (i && b->length == 0)
 		drop_count(&e->drops, DROP_MALFORMED);

@@ -14,6 +14,7 @@
  *   order.c     payloads of ordered tunnels wait for those before them
  *   mapproto.c  the node's side of the map: registrations
  *   mapquery.c  and what it is asked about peers
+ *   relay.c     paths that lead through a map
  *   view.c      pictures for people
  */
 #ifndef WARP_ENGINE_INTERNAL_H
@@ -37,6 +38,7 @@
 #define CONTROL_RESERVE 64u           /* outbox places that payloads leave free */
 #define QUEUE_DEADLINE (1 * NS_PER_S) /* of payloads whose tunnel has no send_deadline */
 #define DATAGRAM_MAX 65507u
+#define RELAY_OVERHEAD (WIRE_OVERHEAD + FRAME_RELAY_HEADER)
 #define PAYLOAD_OVERHEAD (WIRE_OVERHEAD + FRAME_PAYLOAD_HEADER)
 
 _Static_assert(MAX_PEER_PATHS <= 64, "path masks are 64 bits");
@@ -53,7 +55,8 @@ struct queued {
 	u16 tunnel;   /* NO_INDEX: control */
 	u16 socket;   /* 0: the interface's own */
 	u8 path;
-	bool begun; /* a fragment: room for all of them was seen to */
+	bool relayed; /* the destination is the map that forwards it */
+	bool begun;   /* a fragment: room for all of them was seen to */
 };
 
 #define NO_INDEX 0xffffu
@@ -124,6 +127,7 @@ struct override {
 /* What one map says of a peer. */
 struct mappings {
 	u8 count;
+	u32 handle; /* at this map, 0: it forwards nothing */
 	u64 at;
 	struct wire_mapping entry[WIRE_MAPPINGS_MAX];
 };
@@ -144,6 +148,8 @@ struct peer {
 	u64 used_mask;    /* paths in use */
 	u64 usable_mask;  /* live or degraded */
 	u64 backup_mask;  /* dead, but answered once */
+	u64 relay_mask;   /* lead through a map; of the usable ones those that are needed */
+	u64 direct_since; /* a path that is not relayed has been live since then, 0: none is */
 	u32 datagram_max; /* UDP payload that all usable paths carry */
 	u64 busy_until;
 	u64 expiry;
@@ -237,6 +243,8 @@ struct arrival {
 void engine_arm(struct engine *e, u64 at);
 void engine_notice(struct engine *e, enum notice_kind kind, u16 a, u16 b, u16 c);
 void engine_demand(struct engine *e, const struct demand *d);
+/* One datagram of in->buf, which may have come inside of another. */
+void engine_receive_datagram(struct engine *e, struct arrival *in, u8 *data, u32 size);
 /* Takes over one reference to buf. */
 void engine_deliver(struct engine *e, u16 tunnel, u16 peer, u8 *data, u32 size, struct buf *buf);
 /* What is queued for the tunnel or from the peer is not delivered any more: one of them goes. */
@@ -245,12 +253,14 @@ void engine_forget_deliveries(struct engine *e, u16 peer, u16 tunnel);
 /* iface.c */
 struct iface *iface_get(const struct engine *e, u8 iface);
 u32 iface_udp_max(const struct iface *i);
+/* UDP payload of a datagram to remote, which a map may have to forward. */
+u32 iface_path_max(const struct iface *i, const struct endpoint *remote);
 /* Queues b (shared: takes its own reference) on iface. false: no place, or no such interface. */
-bool iface_queue(struct engine *e, u8 iface, struct buf *b, const struct queued *q);
+bool iface_queue(struct engine *e, u64 now, u8 iface, struct buf *b, const struct queued *q);
 /* How many payloads more its outbox takes. */
 u32 iface_room(const struct engine *e, u8 iface);
 /* Queues raw bytes (a handshake message) to destination. */
-void iface_queue_bytes(struct engine *e, u8 iface, const struct endpoint *destination,
+void iface_queue_bytes(struct engine *e, u64 now, u8 iface, const struct endpoint *destination,
 		       const u8 *bytes, size_t size);
 void iface_forget_peer(struct engine *e, u16 peer);
 void iface_forget_tunnel(struct engine *e, u16 tunnel);
@@ -284,6 +294,8 @@ void pathset_remove_iface(struct engine *e, struct peer *p, u64 now, u8 iface);
 void pathset_update(struct engine *e, struct peer *p, u64 now);
 /* When a peer that is silent will be asked for new keys. */
 u64 pathset_silent_expiry(const struct peer *p);
+/* When relayed paths are not needed any more. */
+u64 pathset_relay_expiry(const struct peer *p);
 /* By how much (ns) the fastest path may overtake the slowest. */
 u64 pathset_skew(const struct peer *p);
 /* The paths that a payload goes out on; copies 0: all. */
@@ -292,6 +304,8 @@ u64 pathset_select(const struct peer *p, u32 copies);
 /* nat.c */
 /* Makes the paths that candidates call for, removes those that nothing calls for any more. */
 void nat_refresh(struct engine *e, struct peer *p, u64 now);
+/* The same for all peers. */
+void nat_refresh_all(struct engine *e, u64 now);
 void nat_take_override(struct engine *e, struct peer *p, const struct arrival *in,
 		       const struct endpoint *registered);
 void nat_forget_iface(struct peer *p, u8 iface);
@@ -360,9 +374,24 @@ void map_established(struct engine *e, struct map *m, u64 now);
 void map_iface_added(struct engine *e, struct map *m, u64 now, u8 iface);
 void map_iface_removed(struct engine *e, struct map *m, u64 now, u8 iface);
 void map_shutdown(struct engine *e, struct map *m, u64 now);
+/* Where to reach the map from iface, or NULL. */
+const struct endpoint *map_endpoint(const struct engine *e, const struct map *m, u8 iface);
+/* Seals what lies in b. */
+bool map_session_seal(struct map *m, u64 now, struct buf *b);
 /* Seals frames to the map and queues them on iface. */
 bool map_send_frames(struct engine *e, struct map *m, u64 now, u8 iface, const struct frame *frames,
 		     size_t count);
+
+/* relay.c */
+void relay_endpoint(struct endpoint *ret, u16 map, u32 handle, u8 interface);
+u16 relay_map(const struct endpoint *relayed);
+/* Is iface registered at the map through which this leads? */
+bool relay_possible(const struct engine *e, u8 iface, const struct endpoint *relayed);
+/* iface_queue() for a relayed destination. */
+bool relay_queue(struct engine *e, u64 now, u8 iface, struct buf *b, const struct queued *q);
+/* A datagram that m has forwarded. */
+void relay_receive(struct engine *e, const struct map *m, const struct arrival *in,
+		   const struct frame_relay *f);
 
 /* mapquery.c */
 /* Ask again soon: a peer was added or lost. */

@@ -20,6 +20,15 @@ struct iface *iface_get(const struct engine *e, u8 iface)
 	return iface < MAX_IFACES ? e->ifaces[iface] : NULL;
 }
 
+u32 iface_path_max(const struct iface *i, const struct endpoint *remote)
+{
+	u32 max = iface_udp_max(i);
+
+	if (remote->address.family != ADDRESS_RELAY)
+		return max;
+	return max > RELAY_OVERHEAD ? max - RELAY_OVERHEAD : 0;
+}
+
 u32 iface_udp_max(const struct iface *i)
 {
 	u32 overhead = i->options.local.address.family == 4 ? UDP_IP4_OVERHEAD : UDP_IP6_OVERHEAD;
@@ -58,11 +67,13 @@ static bool outbox_full(const struct outbox *o, const struct queued *q)
 	       (o->bytes >= OUTBOX_BYTES && !q->begun);
 }
 
-bool iface_queue(struct engine *e, u8 iface, struct buf *b, const struct queued *q)
+bool iface_queue(struct engine *e, u64 now, u8 iface, struct buf *b, const struct queued *q)
 {
 	struct iface *i = iface_get(e, iface);
 	struct queued *entry;
 
+	if (q->destination.address.family == ADDRESS_RELAY)
+		return relay_queue(e, now, iface, b, q);
 	if (!i || i->resting || outbox_full(&i->outbox, q))
 		return false;
 	entry = outbox_at(&i->outbox, i->outbox.tail++);
@@ -76,7 +87,7 @@ bool iface_queue(struct engine *e, u8 iface, struct buf *b, const struct queued 
 	return true;
 }
 
-void iface_queue_bytes(struct engine *e, u8 iface, const struct endpoint *destination,
+void iface_queue_bytes(struct engine *e, u64 now, u8 iface, const struct endpoint *destination,
 		       const u8 *bytes, size_t size)
 {
 	struct queued q = { .destination = *destination,
@@ -91,7 +102,7 @@ void iface_queue_bytes(struct engine *e, u8 iface, const struct endpoint *destin
 	}
 	memcpy(buf_data(b), bytes, size);
 	b->length = (u32)size;
-	if (!iface_queue(e, iface, b, &q))
+	if (!iface_queue(e, now, iface, b, &q))
 		drop_count(&e->drops, DROP_QUEUE_FULL);
 	buf_put(b);
 }
@@ -105,9 +116,11 @@ static struct path *queued_path(const struct engine *e, u8 iface, const struct q
 	if (!p)
 		return NULL;
 	path = &p->paths[q->path];
-	if (!path->used || path->iface != iface || !endpoint_equal(&path->remote, &q->destination))
+	if (!path->used || path->iface != iface)
 		return NULL;
-	return path;
+	if (q->relayed ? path_relayed(path) : endpoint_equal(&path->remote, &q->destination))
+		return path;
+	return NULL;
 }
 
 static void outbox_pop(struct engine *e, struct iface *i, u8 iface)
@@ -277,10 +290,7 @@ static u8 free_iface(const struct engine *e)
 
 static void iface_added(struct engine *e, u64 now, u8 iface)
 {
-	for (u32 n = 0; n < e->peer_limit; n++) {
-		if (e->peers[n])
-			nat_refresh(e, e->peers[n], now);
-	}
+	nat_refresh_all(e, now);
 	for (u32 n = 0; n < MAX_MAPS; n++) {
 		if (e->maps[n].used)
 			map_iface_added(e, &e->maps[n], now, iface);
@@ -345,7 +355,8 @@ void engine_iface_set_mtu(struct engine *e, u64 now, u8 iface, u32 mtu)
 
 		for (u32 k = 0; p && k < MAX_PEER_PATHS; k++) {
 			if (p->paths[k].used && p->paths[k].iface == iface)
-				pmtu_set_ceiling(&p->paths[k].pmtu, now, iface_udp_max(i));
+				pmtu_set_ceiling(&p->paths[k].pmtu, now,
+						 iface_path_max(i, &p->paths[k].remote));
 		}
 		if (p) {
 			pathset_update(e, p, now);

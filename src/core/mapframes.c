@@ -20,9 +20,9 @@
 #include <string.h>
 
 #define FREE_TIMES 3u /* an answer may have as many times the bytes of its question */
-/* frame header, key, flags, count */
-#define MAPPING_HEADER (3u + KEY_SIZE + 2u)
-#define MAPPING_MAX_SIZE 38u /* two IPv6 endpoints */
+/* frame header, key, flags, handle, count */
+#define MAPPING_HEADER (3u + KEY_SIZE + 1u + 4u + 1u)
+#define MAPPING_MAX_SIZE 39u /* number, two IPv6 endpoints */
 
 _Static_assert(MAPPING_HEADER + MAPPING_MAX_SIZE <= MAP_PLAIN_MAX, "no mapping fits");
 
@@ -87,7 +87,7 @@ static u8 mappings_that_fit(const struct frame_mapping_response *f)
 	u8 n;
 
 	for (n = 0; n < f->count; n++) {
-		size += wire_endpoint_size(&f->mapping[n].observed) +
+		size += 1u + wire_endpoint_size(&f->mapping[n].observed) +
 			wire_endpoint_size(&f->mapping[n].lan);
 		if (size > MAP_PLAIN_MAX)
 			break;
@@ -96,14 +96,16 @@ static u8 mappings_that_fit(const struct frame_mapping_response *f)
 }
 
 /* node NULL: there is nothing to tell about key. */
-static void write_mappings(struct frame *ret, const u8 key[static KEY_SIZE],
-			   const struct registry_node *node, u8 flags)
+static void write_mappings(const struct mapserver *m, struct frame *ret,
+			   const u8 key[static KEY_SIZE], const struct registry_node *node,
+			   u8 flags)
 {
 	struct frame_mapping_response *f = &ret->mapping_response;
 
 	ret->type = FRAME_MAPPING_RESPONSE;
 	memcpy(f->key, key, KEY_SIZE);
 	f->flags = flags;
+	f->handle = node && m->options.relay.node_rate ? registry_handle(node) : 0;
 	f->count = node ? (u8)registry_mappings(node, f->mapping, WIRE_MAPPINGS_MAX) : 0;
 	f->count = mappings_that_fit(f);
 }
@@ -119,7 +121,7 @@ static void push_begin(struct push *p, struct mapserver *m, const struct registr
 	struct frame f;
 	int r;
 
-	write_mappings(&f, registry_key(about), about, MAPPING_PUSH);
+	write_mappings(m, &f, registry_key(about), about, MAPPING_PUSH);
 	r = frame_put(p->plain, sizeof(p->plain), &f);
 	p->size = r < 0 ? 0 : (size_t)r;
 	p->m = m;
@@ -183,7 +185,7 @@ static void on_register(struct question *q, const struct frame_register_request 
 	struct registry_node *node = q->client->node;
 	struct frame response = { .type = FRAME_REGISTER_RESPONSE };
 	const struct registry_place place = {
-		.seen = { q->from->endpoint, endpoint_is_usable(&f->lan) ? f->lan : none },
+		.seen = { .observed = q->from->endpoint, .lan = endpoint_is_usable(&f->lan) ? f->lan : none },
 		.said = q->said,
 		.listener = q->from->listener,
 	};
@@ -230,7 +232,7 @@ static void on_query(struct question *q, const u8 key[static KEY_SIZE])
 	is_new = registry_want(registry, q->m->now, node, key) > 0;
 	if (other && (other == node || !registry_may_learn(registry, node, other)))
 		other = NULL;
-	write_mappings(&response, key, other, 0);
+	write_mappings(q->m, &response, key, other, 0);
 	answer(q, &response);
 	if (is_new && other)
 		tell_about_asker(q, other);
@@ -281,6 +283,9 @@ static void on_frame(struct question *q, const struct frame *f)
 		break;
 	case FRAME_PROBE:
 		on_probe(q, &f->probe);
+		break;
+	case FRAME_RELAY:
+		map_relay(q->m, q->client, &f->relay);
 		break;
 	case FRAME_NAT_TEST_REQUEST:
 		on_nat_test(q, &f->nat_test_request);

@@ -23,8 +23,7 @@ void map_arm(struct engine *e, struct map *m, u64 at)
 	engine_arm(e, at);
 }
 
-/* Where to reach the map from iface, or NULL. */
-static const struct endpoint *map_endpoint(const struct engine *e, const struct map *m, u8 iface)
+const struct endpoint *map_endpoint(const struct engine *e, const struct map *m, u8 iface)
 {
 	const struct iface *i = iface_get(e, iface);
 
@@ -60,6 +59,16 @@ static bool map_put_frames(struct buf *b, const struct frame *frames, size_t cou
 	return true;
 }
 
+bool map_session_seal(struct map *m, u64 now, struct buf *b)
+{
+	u32 size = b->length;
+
+	if (assoc_seal(&m->assoc, now, buf_push(b, WIRE_HEADER_SIZE), size) < 0)
+		return false;
+	b->length += TAG_SIZE;
+	return true;
+}
+
 bool map_send_frames(struct engine *e, struct map *m, u64 now, u8 iface, const struct frame *frames,
 		     size_t count)
 {
@@ -71,18 +80,13 @@ bool map_send_frames(struct engine *e, struct map *m, u64 now, u8 iface, const s
 	if (!b)
 		return false;
 	q.destination = *to;
-	if (map_put_frames(b, frames, count)) {
-		u32 size = b->length;
-
-		sent = assoc_seal(&m->assoc, now, buf_push(b, WIRE_HEADER_SIZE), size) == 0;
-		b->length += TAG_SIZE;
-		sent = sent && iface_queue(e, iface, b, &q);
-	}
+	if (map_put_frames(b, frames, count) && map_session_seal(m, now, b))
+		sent = iface_queue(e, now, iface, b, &q);
 	buf_put(b);
 	return sent;
 }
 
-static void map_send_initiation(struct engine *e, struct map *m)
+static void map_send_initiation(struct engine *e, struct map *m, u64 now)
 {
 	const u8 *bytes = assoc_initiation(&m->assoc);
 
@@ -91,7 +95,7 @@ static void map_send_initiation(struct engine *e, struct map *m)
 		const struct endpoint *to = map_endpoint(e, m, iface);
 
 		if (to)
-			iface_queue_bytes(e, iface, to, bytes, WIRE_INITIATION_SIZE);
+			iface_queue_bytes(e, now, iface, to, bytes, WIRE_INITIATION_SIZE);
 	}
 }
 
@@ -146,9 +150,12 @@ static void take_registration(struct engine *e, struct map *m, const struct arri
 		r->observed = f->observed;
 		engine_notice(e, NOTICE_OBSERVED, f->interface, m->index, 0);
 	}
-	if (r->state == REG_WANTED)
+	if (r->state == REG_WANTED) {
 		m->next_query = in->now;
-	r->state = REG_DONE;
+		r->state = REG_DONE;
+		nat_refresh_all(e,
+				in->now); /* what the map forwards goes over this interface too */
+	}
 	r->tries = 0;
 	r->answered_at = in->now;
 	r->next = in->now + e->options.scan_interval;
@@ -172,6 +179,9 @@ static void map_frame(struct engine *e, struct map *m, const struct arrival *in,
 		break;
 	case FRAME_MAPPING_RESPONSE:
 		map_take_mapping(e, m, in, &f->mapping_response);
+		break;
+	case FRAME_RELAY:
+		relay_receive(e, m, in, &f->relay);
 		break;
 	case FRAME_DEREGISTER_RESPONSE:
 		take_deregistration(m, f->deregister.interface);
@@ -268,7 +278,7 @@ static void expire_registration(struct engine *e, struct map *m, u64 now, u8 ifa
 void map_expire(struct engine *e, struct map *m, u64 now)
 {
 	if (assoc_expire(e->hub, &m->assoc, now))
-		map_send_initiation(e, m);
+		map_send_initiation(e, m, now);
 	m->expiry = assoc_next_expiry(&m->assoc);
 	if (!assoc_ready(&m->assoc, now))
 		return;

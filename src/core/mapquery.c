@@ -83,10 +83,11 @@ void map_query_soon(struct engine *e, u64 now)
 
 static bool same_mappings(const struct mappings *a, const struct frame_mapping_response *f)
 {
-	if (a->count != f->count)
+	if (a->count != f->count || a->handle != f->handle)
 		return false;
 	for (u32 n = 0; n < f->count; n++) {
-		if (!endpoint_equal(&a->entry[n].observed, &f->mapping[n].observed) ||
+		if (a->entry[n].interface != f->mapping[n].interface ||
+		    !endpoint_equal(&a->entry[n].observed, &f->mapping[n].observed) ||
 		    !endpoint_equal(&a->entry[n].lan, &f->mapping[n].lan))
 			return false;
 	}
@@ -118,6 +119,7 @@ void map_take_mapping(struct engine *e, struct map *m, const struct arrival *in,
 	if (f->count == 0 && in->now - known->at < KEEP_MAPPINGS && !p->closed)
 		return;
 	known->count = f->count;
+	known->handle = f->handle;
 	known->at = in->now;
 	memcpy(known->entry, f->mapping, f->count * sizeof(f->mapping[0]));
 	nat_refresh(e, p, in->now);

@@ -22,6 +22,7 @@ struct mapserver {
 	struct mapserver_stats stats;
 	u64 now;           /* of the call under way: the hub's look-up of a key is not told */
 	bool full;         /* the last look-up failed for want of room */
+	u64 relay_full_at; /* when the allowance of all is whole again */
 	u32 queued, taken; /* since the beginning */
 	struct endpoint doors[MAPSERVER_LISTENERS];
 	u32 door_count;
@@ -32,8 +33,9 @@ struct mapserver {
 struct client {
 	struct assoc assoc;
 	struct registry_node *node;
-	u64 tidied; /* when old sessions were last looked for */
-	bool known; /* has shown to hold its key */
+	u64 tidied;        /* when old sessions were last looked for */
+	u64 relay_full_at; /* when its allowance is whole again */
+	bool known;        /* has shown to hold its key */
 };
 
 /* Where a datagram goes to. */
@@ -69,6 +71,10 @@ u8 map_others(const struct mapserver *m, u8 asked, const struct endpoint *asker,
 /* Answers with a datagram of its own, of at most room bytes. Returns its size; 0: none was sent. */
 size_t map_nat_test(struct mapserver *m, struct client *client, const struct route *from,
 		    const struct frame_nat_test_request *f, size_t room);
+
+/* maprelay.c */
+/* Forwards a datagram of client to the node that it is for. */
+void map_relay(struct mapserver *m, struct client *client, const struct frame_relay *f);
 
 /* The frames of an authentic datagram of size bytes from client. */
 void map_frames(struct mapserver *m, struct client *client, const struct route *from, size_t size,

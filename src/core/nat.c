@@ -47,6 +47,21 @@ static void candidate_add(const struct engine *e, struct candidates *c,
 	c->entry[c->count++] = (struct candidate){ .endpoint = *endpoint, .origin = origin };
 }
 
+static void relays_collect(const struct engine *e, const struct peer *p, struct candidates *c)
+{
+	for (u32 m = 0; m < MAX_MAPS; m++) {
+		const struct mappings *known = p->mappings[m];
+
+		for (u32 n = 0; known && known->handle && n < known->count; n++) {
+			if (!e->maps[m].used || c->count >= MAX_CANDIDATES)
+				continue;
+			c->entry[c->count].origin = PATH_FROM_RELAY;
+			relay_endpoint(&c->entry[c->count++].endpoint, (u16)m, known->handle,
+				       known->entry[n].interface);
+		}
+	}
+}
+
 /* The best known come first: they get the places when there are too many. */
 static void candidates_collect(const struct engine *e, const struct peer *p, struct candidates *c)
 {
@@ -65,6 +80,7 @@ static void candidates_collect(const struct engine *e, const struct peer *p, str
 				candidate_add(e, c, lan, PATH_FROM_LAN);
 		}
 	}
+	relays_collect(e, p, c);
 	if (c->count > 0)
 		return;
 	/* Nobody says where the peer is, but it has found us: try its addresses from our other
@@ -217,7 +233,10 @@ static u64 want_paths(struct engine *e, struct peer *p, u64 now, const struct ca
 		u8 family = e->ifaces[iface]->options.local.address.family;
 
 		for (u32 n = 0; n < c->count; n++) {
-			if (c->entry[n].endpoint.address.family == family)
+			const struct endpoint *to = &c->entry[n].endpoint;
+
+			if (to->address.family == ADDRESS_RELAY ? relay_possible(e, iface, to) :
+								  to->address.family == family)
 				want_path(e, p, now, iface, &c->entry[n], make, &wanted);
 		}
 	}
@@ -252,4 +271,12 @@ void nat_refresh(struct engine *e, struct peer *p, u64 now)
 	if ((p->used_mask & ~before) && !p->connected && !p->closed)
 		assoc_kick(e->hub, &p->assoc, now);
 	peer_arm(e, p, now);
+}
+
+void nat_refresh_all(struct engine *e, u64 now)
+{
+	for (u32 n = 0; n < e->peer_limit; n++) {
+		if (e->peers[n])
+			nat_refresh(e, e->peers[n], now);
+	}
 }

@@ -11,7 +11,9 @@
 #include <string.h>
 
 #define ALL_PATHS UINT64_MAX
-#define VARIATIONS 4u                      /* as RFC 6298 allows a round trip */
+#define VARIATIONS 4u                /* as RFC 6298 allows a round trip */
+#define RELAY_OVERLAP (1 * NS_PER_S) /* relayed and direct, when one has just come to life */
+#define RELAY_COPIES 2u
 #define SILENCE_PATIENCE (300 * NS_PER_MS) /* loss alone is rarely silent for that long */
 
 static u64 bit(u32 path)
@@ -69,13 +71,16 @@ int pathset_add(struct engine *e, struct peer *p, u64 now, u8 iface, const struc
 			p->paths[n].origin = origin;
 		return n;
 	}
-	if (!i || i->options.local.address.family != remote->address.family)
+	if (!i || (remote->address.family != ADDRESS_RELAY &&
+		   remote->address.family != i->options.local.address.family))
 		return -1;
+	if (remote->address.family == ADDRESS_RELAY)
+		origin = PATH_FROM_RELAY;
 	n = p->used_mask == ALL_PATHS ? path_to_evict(p, origin) : __builtin_ctzll(~p->used_mask);
 	if (n < 0)
 		return -1;
 	train_close(e);
-	path_init(&p->paths[n], now, iface, remote, origin, iface_udp_max(i));
+	path_init(&p->paths[n], now, iface, remote, origin, iface_path_max(i, remote));
 	p->used_mask |= bit((u32)n);
 	p->usable_mask &= ~bit((u32)n);
 	p->backup_mask &= ~bit((u32)n);
@@ -154,45 +159,6 @@ static void watch_silence(struct engine *e, struct peer *p, u64 now, bool live)
 	peer_arm(e, p, pathset_silent_expiry(p));
 }
 
-void pathset_update(struct engine *e, struct peer *p, u64 now)
-{
-	u32 before = p->datagram_max;
-	bool live = false;
-
-	train_close(e);
-	p->usable_mask = p->backup_mask = 0;
-	for (u64 mask = p->used_mask; mask; mask &= mask - 1) {
-		u32 n = (u32)__builtin_ctzll(mask);
-
-		if (path_usable(&p->paths[n]))
-			p->usable_mask |= bit(n);
-		else if (p->paths[n].state == PATH_DEAD)
-			p->backup_mask |= bit(n);
-		live |= p->paths[n].state == PATH_LIVE;
-	}
-	p->datagram_max = smallest_datagram(p, p->usable_mask ? p->usable_mask : p->backup_mask);
-	if (p->datagram_max != before)
-		engine_notice(e, NOTICE_MTU, p->index, 0, 0);
-	tell_connection(e, p);
-	watch_silence(e, p, now, live);
-}
-
-u64 pathset_skew(const struct peer *p)
-{
-	u64 least = UINT64_MAX, most = 0, variation = 0;
-
-	for (u64 mask = p->usable_mask; mask; mask &= mask - 1) {
-		const struct path *path = &p->paths[__builtin_ctzll(mask)];
-
-		if (path->rtt == 0)
-			continue;
-		least = path->rtt < least ? path->rtt : least;
-		most = path->rtt > most ? path->rtt : most;
-		variation = path->rtt_var > variation ? path->rtt_var : variation;
-	}
-	return (most > least ? (most - least) / 2 : 0) + VARIATIONS * variation;
-}
-
 /* Lower is better: live before degraded, then the shorter round trip. */
 static u64 path_rank(const struct path *path)
 {
@@ -219,13 +185,11 @@ static u32 best_path(const struct peer *p, u64 mask, u32 busy_ifaces)
 	return best;
 }
 
-u64 pathset_select(const struct peer *p, u32 copies)
+static u64 select_best(const struct peer *p, u64 left, u32 copies)
 {
-	u64 left = p->usable_mask ? p->usable_mask : p->backup_mask, chosen = 0;
+	u64 chosen = 0;
 	u32 ifaces = 0;
 
-	if (copies == 0)
-		return left;
 	for (; copies > 0 && left; copies--) {
 		u32 n = best_path(p, left, ifaces);
 
@@ -234,4 +198,91 @@ u64 pathset_select(const struct peer *p, u32 copies)
 		ifaces |= 1u << p->paths[n].iface;
 	}
 	return chosen;
+}
+
+/* --- relays ---------------------------------------------------------------------------------- */
+
+u64 pathset_relay_expiry(const struct peer *p)
+{
+	if (p->direct_since == 0 || !(p->usable_mask & p->relay_mask))
+		return TIME_NEVER;
+	return p->direct_since + RELAY_OVERLAP;
+}
+
+static bool lives_directly(const struct peer *p)
+{
+	for (u64 mask = p->usable_mask & ~p->relay_mask; mask; mask &= mask - 1) {
+		if (p->paths[__builtin_ctzll(mask)].state == PATH_LIVE)
+			return true;
+	}
+	return false;
+}
+
+/* Relayed paths carry data only while no direct one is sure to, and for a moment longer; and then
+ * no more than a few of them, for all lead through the same place. */
+static void spare_relays(struct engine *e, struct peer *p, u64 now)
+{
+	u64 relays = p->usable_mask & p->relay_mask;
+
+	if (!lives_directly(p))
+		p->direct_since = 0;
+	else if (p->direct_since == 0)
+		p->direct_since = now ? now : 1;
+	p->usable_mask &= ~p->relay_mask;
+	if (p->direct_since == 0 || now < p->direct_since + RELAY_OVERLAP)
+		p->usable_mask |= select_best(p, relays, RELAY_COPIES);
+	if (p->usable_mask & ~p->relay_mask)
+		p->backup_mask &= ~p->relay_mask;
+	peer_arm(e, p, pathset_relay_expiry(p));
+}
+
+/* --- which carry data ------------------------------------------------------------------------- */
+
+void pathset_update(struct engine *e, struct peer *p, u64 now)
+{
+	u32 before = p->datagram_max;
+	bool live = false;
+
+	train_close(e);
+	p->usable_mask = p->backup_mask = p->relay_mask = 0;
+	for (u64 mask = p->used_mask; mask; mask &= mask - 1) {
+		u32 n = (u32)__builtin_ctzll(mask);
+
+		if (path_relayed(&p->paths[n]))
+			p->relay_mask |= bit(n);
+		if (path_usable(&p->paths[n]))
+			p->usable_mask |= bit(n);
+		else if (p->paths[n].state == PATH_DEAD)
+			p->backup_mask |= bit(n);
+		live |= p->paths[n].state == PATH_LIVE;
+	}
+	spare_relays(e, p, now);
+	p->datagram_max = smallest_datagram(p, p->usable_mask ? p->usable_mask : p->backup_mask);
+	if (p->datagram_max != before)
+		engine_notice(e, NOTICE_MTU, p->index, 0, 0);
+	tell_connection(e, p);
+	watch_silence(e, p, now, live);
+}
+
+u64 pathset_skew(const struct peer *p)
+{
+	u64 least = UINT64_MAX, most = 0, variation = 0;
+
+	for (u64 mask = p->usable_mask; mask; mask &= mask - 1) {
+		const struct path *path = &p->paths[__builtin_ctzll(mask)];
+
+		if (path->rtt == 0)
+			continue;
+		least = path->rtt < least ? path->rtt : least;
+		most = path->rtt > most ? path->rtt : most;
+		variation = path->rtt_var > variation ? path->rtt_var : variation;
+	}
+	return (most > least ? (most - least) / 2 : 0) + VARIATIONS * variation;
+}
+
+u64 pathset_select(const struct peer *p, u32 copies)
+{
+	u64 mask = p->usable_mask ? p->usable_mask : p->backup_mask;
+
+	return copies ? select_best(p, mask, copies) : mask;
 }

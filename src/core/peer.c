@@ -81,7 +81,7 @@ static bool seal_and_queue(struct engine *e, struct peer *p, u64 now, u8 path, s
 	if (assoc_seal(&p->assoc, now, buf_push(b, WIRE_HEADER_SIZE), size) < 0)
 		return false;
 	b->length += TAG_SIZE;
-	if (!iface_queue(e, to->iface, b, &q)) {
+	if (!iface_queue(e, now, to->iface, b, &q)) {
 		drop_count(&e->drops, DROP_QUEUE_FULL);
 		return false;
 	}
@@ -108,19 +108,22 @@ bool peer_send_frames(struct engine *e, struct peer *p, u64 now, u8 path,
 static void send_probe(struct engine *e, struct peer *p, u64 now, u8 path,
 		       const struct frame_probe *answer_to, const struct endpoint *seen)
 {
+	static const struct endpoint none;
 	struct path *to = &p->paths[path];
+	bool spare = path_relayed(to) && !(p->usable_mask & UINT64_C(1) << path);
 	struct frame frames[3];
 	size_t count = 0;
 
 	if (answer_to) {
 		frames[count].type = FRAME_PROBE_REPLY;
-		path_reply(to, answer_to, seen, &frames[count++].probe_reply);
+		path_reply(to, answer_to, path_relayed(to) ? &none : seen,
+			   &frames[count++].probe_reply);
 	}
 	if (!answer_to || to->state == PATH_PROBING) {
 		frames[count].type = FRAME_PROBE;
-		path_probe(to, now, p->busy_until > now, e->options.keepalive_interval,
+		path_probe(to, now, p->busy_until > now && !spare, e->options.keepalive_interval,
 			   &frames[count++].probe);
-		if (nat_override_frame(e, to->iface, &frames[count]))
+		if (!path_relayed(to) && nat_override_frame(e, to->iface, &frames[count]))
 			count++;
 	}
 	peer_send_frames(e, p, now, path, frames, count, 0);
@@ -145,14 +148,14 @@ void peer_close(struct engine *e, struct peer *p, u64 now, enum close_reason rea
 		peer_send_frames(e, p, now, (u8)__builtin_ctzll(mask), &frame, 1, 0);
 }
 
-static void send_initiation(struct engine *e, struct peer *p)
+static void send_initiation(struct engine *e, struct peer *p, u64 now)
 {
 	const u8 *bytes = assoc_initiation(&p->assoc);
 
 	for (u64 mask = p->used_mask; bytes && mask; mask &= mask - 1) {
 		const struct path *path = &p->paths[__builtin_ctzll(mask)];
 
-		iface_queue_bytes(e, path->iface, &path->remote, bytes, WIRE_INITIATION_SIZE);
+		iface_queue_bytes(e, now, path->iface, &path->remote, bytes, WIRE_INITIATION_SIZE);
 	}
 }
 
@@ -362,7 +365,7 @@ void peer_expire(struct engine *e, struct peer *p, u64 now)
 	u64 used = p->used_mask;
 
 	if (assoc_expire(e->hub, &p->assoc, now))
-		send_initiation(e, p);
+		send_initiation(e, p, now);
 	for (u64 mask = p->used_mask; mask; mask &= mask - 1)
 		expire_path(e, p, now, (u32)__builtin_ctzll(mask));
 	if (p->used_mask != used) /* there is room: for a candidate that had to give way? */
@@ -371,6 +374,7 @@ void peer_expire(struct engine *e, struct peer *p, u64 now)
 	if (p->datagram_max != before)
 		peer_busy(e, p, now);
 	p->expiry = time_min(assoc_next_expiry(&p->assoc), pathset_silent_expiry(p));
+	p->expiry = time_min(p->expiry, pathset_relay_expiry(p));
 	for (u64 mask = p->used_mask; mask; mask &= mask - 1)
 		p->expiry = time_min(p->expiry, path_expiry(&p->paths[__builtin_ctzll(mask)]));
 }

@@ -317,8 +317,10 @@ size_t registry_mappings(const struct registry_node *node, struct wire_mapping *
 			sorted[at] = sorted[at - 1];
 		sorted[at] = i;
 	}
-	for (at = 0; at < count; at++)
+	for (at = 0; at < count; at++) {
 		ret[at] = sorted[at]->place.seen;
+		ret[at].interface = (u8)sorted[at]->id;
+	}
 	return count;
 }
 
@@ -332,6 +334,22 @@ size_t registry_routes(const struct registry_node *node, struct endpoint *ret_ob
 		ret_listener[count++] = i->place.listener;
 	}
 	return count;
+}
+
+bool registry_route(const struct registry_node *node, u8 interface, struct endpoint *ret_observed,
+		    u8 *ret_listener)
+{
+	const struct interface *i = node->interfaces;
+
+	while (i && i->id != interface)
+		i = i->next;
+	if (!i)
+		i = node->interfaces;
+	if (!i)
+		return false;
+	*ret_observed = i->place.seen.observed;
+	*ret_listener = i->place.listener;
+	return true;
 }
 
 /* --- wants ------------------------------------------------------------------------------- */
@@ -432,6 +450,25 @@ bool registry_may_learn(const struct registry *r, const struct registry_node *no
 			const struct registry_node *other)
 {
 	return find_want(r, other, node->key, node->link.hash) != NULL;
+}
+
+/* The hash is keyed and never told otherwise. */
+u32 registry_handle(const struct registry_node *node)
+{
+	return node->link.hash;
+}
+
+struct registry_node *registry_find_handle(const struct registry *r, u32 handle,
+					   const struct registry_node *from)
+{
+	for (struct link *l = table_chain(&r->nodes, handle); l; l = l->next) {
+		struct registry_node *node = CONTAINER(l, struct registry_node, link);
+
+		if (l->hash == handle && registry_may_learn(r, node, from) &&
+		    registry_may_learn(r, from, node))
+			return node;
+	}
+	return NULL;
 }
 
 void registry_watchers(const struct registry *r, const struct registry_node *node,

@@ -69,7 +69,7 @@ static u64 queue_copies(const struct sending *s, struct buf *b, bool fragment)
 		q.path = (u8)__builtin_ctzll(mask);
 		path = &s->p->paths[q.path];
 		q.destination = path->remote;
-		if (iface_queue(s->e, path->iface, b, &q))
+		if (iface_queue(s->e, s->now, path->iface, b, &q))
 			queued |= mask & -mask;
 	}
 	count_copies(s, queued, b->length);
@@ -101,9 +101,9 @@ static enum drop_reason send_first(const struct sending *s, struct buf *b)
 	frame_put_payload_header(buf_push(b, FRAME_PAYLOAD_HEADER), s->t->id,
 				 s->flow->next_sequence++);
 	reason = seal_and_queue(s, b, false, &train.queued);
-	if (reason == DROP_NONE)
+	if (reason == DROP_NONE && !(s->mask & s->p->relay_mask)) /* copies do not grow with it */
 		train_open(s->e, b, &train);
-	else
+	else if (reason != DROP_NONE)
 		s->flow->next_sequence--; /* nobody shall miss it */
 	return reason;
 }

@@ -14,6 +14,7 @@
 #include <string.h>
 
 #include "cursor.h"
+#include "wire_internal.h"
 
 #define FRAME_HEADER_SIZE 3u /* type, length */
 #define FRAGMENT_TOTAL_MAX 65536u
@@ -185,136 +186,12 @@ static void write_candidates(struct writer *w, const struct frame_candidates *f)
 		give_endpoint(w, &f->endpoint[i]);
 }
 
-static void read_register_request(struct reader *r, struct frame_register_request *ret)
-{
-	struct frame_register_request f;
-
-	f.interface = take_u16(r);
-	take_endpoint(r, &f.lan);
-	f.nat.mapping = take_u8(r);
-	f.nat.filtering = take_u8(r);
-	f.nat.flags = take_u8(r);
-	f.nat.step = (i8)take_u8(r);
-	if (!r->bad)
-		*ret = f;
-}
-
-static void write_register_request(struct writer *w, const struct frame_register_request *f)
-{
-	give_u16(w, f->interface);
-	give_endpoint(w, &f->lan);
-	give_u8(w, f->nat.mapping);
-	give_u8(w, f->nat.filtering);
-	give_u8(w, f->nat.flags);
-	give_u8(w, (u8)f->nat.step);
-}
-
-static void read_register_response(struct reader *r, struct frame_register_response *ret)
-{
-	struct frame_register_response f = { 0 };
-
-	f.interface = take_u16(r);
-	f.expiry = take_u16(r);
-	take_endpoint(r, &f.observed);
-	f.count = take_count(r, WIRE_OTHERS_MAX);
-	for (u8 i = 0; i < f.count; i++)
-		take_endpoint(r, &f.other[i]);
-	if (!r->bad)
-		*ret = f;
-}
-
-static void write_register_response(struct writer *w, const struct frame_register_response *f)
-{
-	give_u16(w, f->interface);
-	give_u16(w, f->expiry);
-	give_endpoint(w, &f->observed);
-	give_u8(w, f->count);
-	for (u8 i = 0; i < f->count; i++)
-		give_endpoint(w, &f->other[i]);
-}
-
-static void read_mapping_request(struct reader *r, struct frame_mapping_request *ret)
-{
-	struct frame_mapping_request f;
-
-	f.count = take_count(r, WIRE_KEYS_MAX);
-	f.keys = take(r, f.count * (size_t)KEY_SIZE);
-	if (!r->bad)
-		*ret = f;
-}
-
-static void write_mapping_request(struct writer *w, const struct frame_mapping_request *f)
-{
-	give_u8(w, f->count);
-	give_bytes(w, f->keys, f->count * (size_t)KEY_SIZE);
-}
-
-static void read_mapping_response(struct reader *r, struct frame_mapping_response *ret)
-{
-	struct frame_mapping_response f = { 0 };
-
-	take_bytes(r, f.key, sizeof(f.key));
-	f.flags = take_u8(r);
-	f.count = take_count(r, WIRE_MAPPINGS_MAX);
-	for (u8 i = 0; i < f.count; i++) {
-		take_endpoint(r, &f.mapping[i].observed);
-		take_endpoint(r, &f.mapping[i].lan);
-	}
-	if (!r->bad)
-		*ret = f;
-}
-
-static void write_mapping_response(struct writer *w, const struct frame_mapping_response *f)
-{
-	give_bytes(w, f->key, sizeof(f->key));
-	give_u8(w, f->flags);
-	give_u8(w, f->count);
-	for (u8 i = 0; i < f->count; i++) {
-		give_endpoint(w, &f->mapping[i].observed);
-		give_endpoint(w, &f->mapping[i].lan);
-	}
-}
-
 static void read_deregister(struct reader *r, struct frame_deregister *ret)
 {
 	u16 interface = take_u16(r);
 
 	if (!r->bad)
 		ret->interface = interface;
-}
-
-static void read_nat_test_request(struct reader *r, struct frame_nat_test_request *ret)
-{
-	struct frame_nat_test_request f;
-
-	f.nonce = take_u64(r);
-	f.how = take_u8(r);
-	f.port = take_u16(r);
-	if (!r->bad)
-		*ret = f;
-}
-
-static void write_nat_test_request(struct writer *w, const struct frame_nat_test_request *f)
-{
-	give_u64(w, f->nonce);
-	give_u8(w, f->how);
-	give_u16(w, f->port);
-}
-
-static void read_nat_test(struct reader *r, struct frame_nat_test *ret)
-{
-	struct frame_nat_test f;
-
-	f.nonce = take_u64(r);
-	take_endpoint(r, &f.seen);
-	if (!r->bad)
-		*ret = f;
-}
-
-static void write_nat_test(struct writer *w, const struct frame_nat_test *f)
-{
-	give_u64(w, f->nonce);
-	give_endpoint(w, &f->seen);
 }
 
 static void read_close(struct reader *r, struct frame_close *ret)
@@ -350,16 +227,16 @@ static void read_body(struct reader *r, u8 type, struct frame *ret)
 		read_candidates(r, &ret->candidates);
 		break;
 	case FRAME_REGISTER_REQUEST:
-		read_register_request(r, &ret->register_request);
+		frame_read_register_request(r, &ret->register_request);
 		break;
 	case FRAME_REGISTER_RESPONSE:
-		read_register_response(r, &ret->register_response);
+		frame_read_register_response(r, &ret->register_response);
 		break;
 	case FRAME_MAPPING_REQUEST:
-		read_mapping_request(r, &ret->mapping_request);
+		frame_read_mapping_request(r, &ret->mapping_request);
 		break;
 	case FRAME_MAPPING_RESPONSE:
-		read_mapping_response(r, &ret->mapping_response);
+		frame_read_mapping_response(r, &ret->mapping_response);
 		break;
 	case FRAME_DEREGISTER_REQUEST:
 	case FRAME_DEREGISTER_RESPONSE:
@@ -368,11 +245,14 @@ static void read_body(struct reader *r, u8 type, struct frame *ret)
 	case FRAME_CLOSE:
 		read_close(r, &ret->close);
 		break;
+	case FRAME_RELAY:
+		frame_read_relay(r, &ret->relay);
+		break;
 	case FRAME_NAT_TEST_REQUEST:
-		read_nat_test_request(r, &ret->nat_test_request);
+		frame_read_nat_test_request(r, &ret->nat_test_request);
 		break;
 	case FRAME_NAT_TEST:
-		read_nat_test(r, &ret->nat_test);
+		frame_read_nat_test(r, &ret->nat_test);
 		break;
 	default: /* PADDING, or one that the caller skips */
 		break;
@@ -424,6 +304,7 @@ static bool is_writable(const struct frame *f)
 	case FRAME_DEREGISTER_REQUEST:
 	case FRAME_DEREGISTER_RESPONSE:
 	case FRAME_CLOSE:
+	case FRAME_RELAY:
 	case FRAME_NAT_TEST_REQUEST:
 	case FRAME_NAT_TEST:
 		return true;
@@ -454,16 +335,16 @@ static void write_body(struct writer *w, const struct frame *f)
 		write_candidates(w, &f->candidates);
 		break;
 	case FRAME_REGISTER_REQUEST:
-		write_register_request(w, &f->register_request);
+		frame_write_register_request(w, &f->register_request);
 		break;
 	case FRAME_REGISTER_RESPONSE:
-		write_register_response(w, &f->register_response);
+		frame_write_register_response(w, &f->register_response);
 		break;
 	case FRAME_MAPPING_REQUEST:
-		write_mapping_request(w, &f->mapping_request);
+		frame_write_mapping_request(w, &f->mapping_request);
 		break;
 	case FRAME_MAPPING_RESPONSE:
-		write_mapping_response(w, &f->mapping_response);
+		frame_write_mapping_response(w, &f->mapping_response);
 		break;
 	case FRAME_DEREGISTER_REQUEST:
 	case FRAME_DEREGISTER_RESPONSE:
@@ -472,11 +353,14 @@ static void write_body(struct writer *w, const struct frame *f)
 	case FRAME_CLOSE:
 		give_u8(w, f->close.reason);
 		break;
+	case FRAME_RELAY:
+		frame_write_relay(w, &f->relay);
+		break;
 	case FRAME_NAT_TEST_REQUEST:
-		write_nat_test_request(w, &f->nat_test_request);
+		frame_write_nat_test_request(w, &f->nat_test_request);
 		break;
 	case FRAME_NAT_TEST:
-		write_nat_test(w, &f->nat_test);
+		frame_write_nat_test(w, &f->nat_test);
 		break;
 	default: /* is_writable() has said no */
 		break;

@@ -221,6 +221,9 @@ static void on_stats(struct ev_loop *loop, ev_timer *w, int events)
 		  (unsigned long long)c->handshakes, (unsigned long long)c->registrations,
 		  (unsigned long long)c->queries, (unsigned long long)c->pushes,
 		  (unsigned long long)c->refused);
+	log_debug("%llu datagrams relayed, %llu bytes, %llu over a limit",
+		  (unsigned long long)c->relayed, (unsigned long long)c->relayed_bytes,
+		  (unsigned long long)c->relay_limited);
 	tell_drops(&c->drops);
 }
 
@@ -259,7 +262,8 @@ static bool same_listeners(const struct conf_map_server *a, const struct conf_ma
 static bool needs_restart(const struct conf_map_server *a, const struct conf_map_server *b)
 {
 	return !same_listeners(a, b) || a->client_expiry != b->client_expiry ||
-	       a->max_nodes != b->max_nodes ||
+	       a->max_nodes != b->max_nodes || a->relay_limit != b->relay_limit ||
+	       a->relay_total_limit != b->relay_total_limit ||
 	       memcmp(a->identity.private_key, b->identity.private_key, KEY_SIZE) != 0;
 }
 
@@ -314,6 +318,7 @@ static int create_core(struct server *s)
 		.client_expiry = s->conf->client_expiry,
 		.max_nodes = s->conf->max_nodes,
 		.handshake_rate = HANDSHAKE_RATE,
+		.relay = { s->conf->relay_limit / 8, s->conf->relay_total_limit / 8 },
 		.admit = admit,
 		.ctx = s,
 	};

@@ -245,6 +245,7 @@ static void begin(struct world *w)
 		.client_expiry = 60 * NS_PER_S,
 		.max_nodes = 3,
 		.handshake_rate = 100,
+		.relay = { 1000000, 10000000 },
 	};
 
 	w->now = 1000 * NS_PER_S;

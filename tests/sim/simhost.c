@@ -358,6 +358,7 @@ static void start_map(struct sim_host *h)
 		.client_expiry = h->client_expiry,
 		.max_nodes = 1000,
 		.handshake_rate = h->handshake_rate,
+		.relay = { 1250000, 125000000 },
 	};
 
 	if (mapserver_create(&h->map, &options))

@@ -62,6 +62,7 @@ void mapworld_begin(struct mapworld *w, u32 max_nodes, u32 buffers,
 		.client_expiry = WORLD_EXPIRY,
 		.max_nodes = max_nodes,
 		.handshake_rate = 10000,
+		.relay = { 1000000, 10000000 },
 		.admit = admit,
 		.ctx = w,
 	};

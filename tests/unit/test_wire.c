@@ -147,21 +147,33 @@ static const struct example examples[] = {
 	{ "07 0001 00", { .type = FRAME_CANDIDATES, .candidates = { .count = 0 } } },
 	{ "07 001b 02 " FOUR_HEX SIX_HEX,
 	  { .type = FRAME_CANDIDATES, .candidates = { 2, { FOUR, SIX } } } },
-	{ "10 0015 0102 " SIX_HEX,
-	  { .type = FRAME_REGISTER_REQUEST, .register_request = { 0x0102, SIX } } },
-	{ "11 000b 0102 003c " FOUR_HEX,
-	  { .type = FRAME_REGISTER_RESPONSE, .register_response = { 0x0102, 60, FOUR } } },
+	{ "10 0019 0102 " SIX_HEX "01 02 03 ff",
+	  { .type = FRAME_REGISTER_REQUEST,
+	    .register_request = { 0x0102, SIX, { 1, 2, 3, -1 } } } },
+	{ "11 000c 0102 003c " FOUR_HEX "00",
+	  { .type = FRAME_REGISTER_RESPONSE, .register_response = { 0x0102, 60, FOUR, 0, {} } } },
+	{ "11 001f 0102 003c " FOUR_HEX "01" SIX_HEX,
+	  { .type = FRAME_REGISTER_RESPONSE,
+	    .register_response = { 0x0102, 60, FOUR, 1, { SIX } } } },
+	{ "18 000b 0102030405060708 01 1234",
+	  { .type = FRAME_NAT_TEST_REQUEST,
+	    .nat_test_request = { UINT64_C(0x0102030405060708), 1, 0x1234 } } },
+	{ "19 000f 0102030405060708 " FOUR_HEX,
+	  { .type = FRAME_NAT_TEST, .nat_test = { UINT64_C(0x0102030405060708), FOUR } } },
 	{ "12 0041 02 " KEY_1 KEY_2,
 	  { .type = FRAME_MAPPING_REQUEST, .mapping_request = { 2, keys } } },
 	{ "12 0001 00", { .type = FRAME_MAPPING_REQUEST, .mapping_request = { 0, keys } } },
-	{ "13 0022 " KEY_1 " 00 00",
+	{ "13 0026 " KEY_1 " 00 00000000 00",
 	  { .type = FRAME_MAPPING_RESPONSE, .mapping_response = { .key = { [0 ... 31] = 1 } } } },
-	{ "13 0044 " KEY_1 " 03 02 " FOUR_HEX SIX_HEX FOUR_HEX "00",
+	{ "13 004a " KEY_1 " 03 01020304 02 05 " FOUR_HEX SIX_HEX " 06 " FOUR_HEX "00",
 	  { .type = FRAME_MAPPING_RESPONSE,
 	    .mapping_response = { { [0 ... 31] = 1 },
 				  3,
+				  0x01020304,
 				  2,
-				  { { FOUR, SIX }, { FOUR, { { 0 }, 0 } } } } } },
+				  { { 5, FOUR, SIX }, { 6, FOUR, { { 0 }, 0 } } } } } },
+	{ "16 000a 01020304 05 06 77617270",
+	  { .type = FRAME_RELAY, .relay = { 0x01020304, 5, 6, data, 4 } } },
 	{ "14 0002 ffff",
 	  { .type = FRAME_DEREGISTER_REQUEST, .deregister = { WIRE_ALL_INTERFACES } } },
 	{ "15 0002 0102", { .type = FRAME_DEREGISTER_RESPONSE, .deregister = { 0x0102 } } },
@@ -256,7 +268,7 @@ static void decoded_fields_are_where_they_belong(void **state)
 	assert_int_equal(f.fragment.size, 4);
 
 	p = bytes;
-	size = test_hex(bytes, sizeof(bytes), "11 000b 0102 003c " FOUR_HEX);
+	size = test_hex(bytes, sizeof(bytes), "11 000c 0102 003c " FOUR_HEX "00");
 	assert_int_equal(frame_next(&p, &size, &f), 1);
 	assert_int_equal(f.register_response.interface, 0x0102);
 	assert_int_equal(f.register_response.expiry, 60);
@@ -309,7 +321,9 @@ static void a_body_shorter_than_its_type_needs_is_an_error(void **state)
 	for (size_t i = 0; i < ARRAY_SIZE(examples); i++) {
 		size_t full = test_hex(bytes, sizeof(bytes), examples[i].hex);
 		bool payload = examples[i].frame.type == FRAME_PAYLOAD;
-		size_t least = payload ? 3 + 6 : full; /* its data may be empty */
+		bool relay = examples[i].frame.type == FRAME_RELAY;
+		/* their data may be empty */
+		size_t least = payload || relay ? 3 + 6 : full;
 
 		for (size_t cut = 3; cut < least; cut++) {
 			put_u16(bytes + 1, (u16)(cut - 3));
@@ -318,7 +332,7 @@ static void a_body_shorter_than_its_type_needs_is_an_error(void **state)
 	}
 }
 
-/* So that frames can grow. Payloads and fragments are all data. */
+/* So that frames can grow. Payloads, fragments and what is relayed are all data. */
 static void bytes_behind_the_known_fields_are_ignored(void **state)
 {
 	u8 bytes[FRAME_MAX], out[FRAME_MAX];
@@ -328,7 +342,8 @@ static void bytes_behind_the_known_fields_are_ignored(void **state)
 		size_t full = test_hex(bytes, sizeof(bytes), examples[i].hex);
 		int n;
 
-		if (bytes[0] == FRAME_PAYLOAD || bytes[0] == FRAME_FRAGMENT)
+		if (bytes[0] == FRAME_PAYLOAD || bytes[0] == FRAME_FRAGMENT ||
+		    bytes[0] == FRAME_RELAY)
 			continue;
 		memset(bytes + full, 0xee, 5);
 		put_u16(bytes + 1, (u16)(full - 3 + 5));
@@ -346,8 +361,8 @@ static void malformed_frames_are_errors(void **state)
 		"07 0008 02 " FOUR_HEX,                          /* fewer than counted */
 		"12 0001 21",                                    /* more keys than allowed */
 		"12 0021 02 " KEY_1,                             /* fewer than counted */
-		"13 0022 " KEY_1 " 00 21",                       /* more mappings than allowed */
-		"13 0029 " KEY_1 " 00 01 " FOUR_HEX,             /* half a mapping */
+		"13 0026 " KEY_1 " 00 00000000 21",              /* more mappings than allowed */
+		"13 002e " KEY_1 " 00 00000000 01 07 " FOUR_HEX, /* half a mapping */
 		"02 000f 0102 03040506 00 0000 000b 77617270",   /* fragments of nothing */
 		"02 000b 0102 03040506 03 0004 000b",            /* starts at the end */
 		"02 000b 0102 03040506 00 0004 000b",            /* no data */
@@ -378,7 +393,7 @@ static void more_things_than_a_frame_may_hold_are_an_error(void **state)
 	} cases[] = {
 		{ FRAME_CANDIDATES, 0, 1, WIRE_CANDIDATES_MAX },
 		{ FRAME_MAPPING_REQUEST, 0, KEY_SIZE, WIRE_KEYS_MAX },
-		{ FRAME_MAPPING_RESPONSE, KEY_SIZE + 1, 2, WIRE_MAPPINGS_MAX },
+		{ FRAME_MAPPING_RESPONSE, KEY_SIZE + 5, 3, WIRE_MAPPINGS_MAX },
 	};
 	u8 out[FRAME_MAX];
 
@@ -431,7 +446,6 @@ static void what_could_not_be_read_again_is_not_put(void **state)
 	static const struct frame bad[] = {
 		{ .type = FRAME_PADDING, .close = { 0 } },
 		{ .type = FRAME_SHARD, .close = { 0 } },
-		{ .type = FRAME_RELAY, .close = { 0 } },
 		{ .type = 0x7f, .close = { 0 } },
 		{ .type = FRAME_CANDIDATES, .candidates = { .count = WIRE_CANDIDATES_MAX + 1 } },
 		{ .type = FRAME_MAPPING_REQUEST, .mapping_request = { WIRE_KEYS_MAX + 1, keys } },

@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * relay.c - paths that lead through a map.
+ *
+ * A datagram for a peer goes inside the session with the map, which hands it on inside the peer's.
+ * For every other room such a path is one like any other: its remote endpoint has a family of its
+ * own and holds the map, the handle by which the map knows the peer, and the peer's interface.
+ * Only the way into the outbox and out of the map's session leads through here.
+ *
+ *   address   0 map, 1..4 handle, 5 interface of the peer
+ */
+#include "engine_internal.h"
+
+#include <string.h>
+
+void relay_endpoint(struct endpoint *ret, u16 map, u32 handle, u8 interface)
+{
+	memset(ret, 0, sizeof(*ret));
+	ret->address.family = ADDRESS_RELAY;
+	ret->address.bytes[0] = (u8)map;
+	put_u32(ret->address.bytes + 1, handle);
+	ret->address.bytes[5] = interface;
+}
+
+u16 relay_map(const struct endpoint *relayed)
+{
+	return relayed->address.bytes[0];
+}
+
+bool relay_possible(const struct engine *e, u8 iface, const struct endpoint *relayed)
+{
+	const struct map *m = &e->maps[relay_map(relayed)];
+
+	return m->used && m->registrations[iface].state == REG_DONE;
+}
+
+/* A copy of b in the frame that the map forwards, in a buffer of its own; or NULL. */
+static struct buf *wrap(struct engine *e, u8 iface, const struct buf *b, const struct queued *q)
+{
+	const struct frame_relay f = { .handle = get_u32(q->destination.address.bytes + 1),
+				       .to = q->destination.address.bytes[5],
+				       .from = iface };
+	struct buf *wrapped = buf_get(e->options.pool);
+
+	if (!wrapped) {
+		drop_count(&e->drops, DROP_NO_BUFFER);
+		return NULL;
+	}
+	memcpy(buf_data(wrapped), b->bytes + b->offset, b->length);
+	wrapped->length = b->length;
+	frame_put_relay_header(buf_push(wrapped, FRAME_RELAY_HEADER), &f);
+	return wrapped;
+}
+
+bool relay_queue(struct engine *e, u64 now, u8 iface, struct buf *b, const struct queued *q)
+{
+	struct map *m = &e->maps[relay_map(&q->destination)];
+	const struct endpoint *to = map_endpoint(e, m, iface);
+	struct queued outer = *q;
+	struct buf *wrapped;
+	bool queued = false;
+
+	if (!to || !relay_possible(e, iface, &q->destination))
+		return false;
+	wrapped = wrap(e, iface, b, q);
+	if (!wrapped)
+		return false;
+	outer.destination = *to;
+	outer.relayed = true;
+	if (map_session_seal(m, now, wrapped))
+		queued = iface_queue(e, now, iface, wrapped, &outer);
+	/* The sender counts the bytes of b only. */
+	if (queued && q->tunnel != NO_INDEX)
+		e->ifaces[iface]->outbox.bytes += wrapped->length - b->length;
+	buf_put(wrapped);
+	return queued;
+}
+
+void relay_receive(struct engine *e, const struct map *m, const struct arrival *in,
+		   const struct frame_relay *f)
+{
+	struct arrival inner = *in;
+
+	if (in->source.address.family == ADDRESS_RELAY) { /* a relay inside of a relay */
+		drop_count(&e->drops, DROP_BAD_FRAME);
+		return;
+	}
+	relay_endpoint(&inner.source, m->index, f->handle, f->from);
+	engine_receive_datagram(e, &inner, f->data, f->size);
+}

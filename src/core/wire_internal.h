@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * wire_internal.h - the bodies of frames that wire.c does not read and write itself.
+ */
+#ifndef WARP_WIRE_INTERNAL_H
+#define WARP_WIRE_INTERNAL_H
+
+#include "cursor.h"
+#include "warp/wire.h"
+
+void frame_read_register_request(struct reader *r, struct frame_register_request *ret);
+void frame_write_register_request(struct writer *w, const struct frame_register_request *f);
+void frame_read_register_response(struct reader *r, struct frame_register_response *ret);
+void frame_write_register_response(struct writer *w, const struct frame_register_response *f);
+void frame_read_mapping_request(struct reader *r, struct frame_mapping_request *ret);
+void frame_write_mapping_request(struct writer *w, const struct frame_mapping_request *f);
+void frame_read_mapping_response(struct reader *r, struct frame_mapping_response *ret);
+void frame_write_mapping_response(struct writer *w, const struct frame_mapping_response *f);
+void frame_read_nat_test_request(struct reader *r, struct frame_nat_test_request *ret);
+void frame_write_nat_test_request(struct writer *w, const struct frame_nat_test_request *f);
+void frame_read_nat_test(struct reader *r, struct frame_nat_test *ret);
+void frame_write_nat_test(struct writer *w, const struct frame_nat_test *f);
+
+void frame_read_relay(struct reader *r, struct frame_relay *ret);
+void frame_write_relay(struct writer *w, const struct frame_relay *f);
+
+#endif
