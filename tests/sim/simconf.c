@@ -50,7 +50,7 @@ struct sim_iface *sim_iface(struct sim_host *h, const char *name, const char *ad
 	memset(i, 0, sizeof(*i));
 	i->host = h;
 	snprintf(i->name, sizeof(i->name), "%s", name);
-	i->local = sim_endpoint(address, h->is_map ? WIRE_PORT_MAP : h->sim->next_port++);
+	i->local = sim_endpoint(address, h->is_map ? WIRE_PORT_MAP : sim_free_port(h->sim));
 	i->realm = realm;
 	i->mtu = 1500;
 	i->wanted = true;
@@ -71,6 +71,7 @@ void sim_iface_remove(struct sim_iface *i)
 
 	sim_trace(h->sim, "%s loses %s", h->name, i->name);
 	i->wanted = false;
+	sim_iface_close(i);
 	if (!i->present)
 		return;
 	i->present = false;
@@ -84,7 +85,7 @@ void sim_iface_add(struct sim_iface *i)
 	sim_trace(i->host->sim, "%s gets %s", i->host->name, i->name);
 	i->wanted = true;
 	if (!i->host->is_map)
-		i->local.port = i->host->sim->next_port++;
+		i->local.port = sim_free_port(i->host->sim);
 	tell_engine(i);
 	sim_poke(i->host);
 }
