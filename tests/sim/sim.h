@@ -349,6 +349,9 @@ struct endpoint sim_endpoint(const char *address, u16 port);
 /* The host gets an interface (and the engine, when it runs). */
 struct sim_iface *sim_iface(struct sim_host *h, const char *name, const char *address,
 			    struct sim_nat *realm);
+/* The map also listens there: one more of its sockets, in its order. Nodes are told of the first
+ * address of each family only, as a person would configure it. */
+struct sim_iface *sim_map_listen(struct sim_host *map, const char *address, u16 port);
 /* Both directions. */
 void sim_iface_link(struct sim_iface *i, const struct sim_link *parameters);
 /* As the kernel tells: the interface is gone, has come (with a new socket), has a new address. */
