@@ -233,7 +233,7 @@ struct sim_host {
 	struct sim *sim;
 	u32 index;
 	char name[16];
-	bool is_map, running;
+	bool is_map, running, suspended;
 	struct identity identity;
 	struct sim_rng rng;
 	u32 pool_size; /* buffers */
@@ -294,7 +294,7 @@ struct sim_flow {
 	u8 header[40]; /* an IP header for routed tunnels */
 	u32 header_size;
 	u32 burst; /* payloads at a time, before anything is drained */
-	bool stopped;
+	bool stopped, paused;
 	u64 offered, accepted; /* accepted: engine_send() said DROP_NONE */
 	u64 refused[DROP_REASONS];
 	struct sim_sink *sinks;
@@ -321,6 +321,9 @@ struct sim {
 	/* Sees each datagram that a host sends, before the link. */
 	void (*tap)(struct sim_iface *from, const struct sim_packet *p, void *ctx);
 	void *tap_ctx;
+	/* Whether the internet carries it; NULL: all. */
+	bool (*carries)(const struct sim_packet *p, void *ctx);
+	void *carries_ctx;
 	/* Sees each one that arrives, before its host. */
 	void (*heard)(struct sim_iface *at, const struct endpoint *source);
 	struct sim_stream *streams;
@@ -384,6 +387,9 @@ void sim_start_all(struct sim *sim);
 void sim_kill(struct sim_host *h);
 /* SIGTERM: says Close, sends what waits, then ends. */
 void sim_terminate(struct sim_host *h);
+/* The machine sleeps: nothing runs, what arrives is lost, time goes on (CLOCK_BOOTTIME). */
+void sim_suspend(struct sim_host *h);
+void sim_resume(struct sim_host *h);
 /* After a direct call of an engine_*() function: drains and arms the timer. */
 void sim_poke(struct sim_host *h);
 

@@ -235,7 +235,7 @@ static void arm(struct sim_host *h)
 
 void sim_poke(struct sim_host *h)
 {
-	if (!h->running)
+	if (!h->running || h->suspended)
 		return;
 	if (h->is_map) {
 		drain_map(h);
@@ -270,7 +270,7 @@ void sim_host_timer(struct sim_host *h)
 	if (now < h->timer_at) /* of an earlier life */
 		return;
 	h->timer_at = TIME_NEVER;
-	if (!h->running)
+	if (!h->running || h->suspended)
 		return;
 	if (next_expiry(h) <= now) {
 		check_spin(h);
@@ -289,7 +289,7 @@ void sim_host_receive(struct sim_iface *i, u16 socket, const struct endpoint *so
 	struct buf *b;
 
 	(void)socket;
-	if (!h->running || !i->present || size > BUF_PAYLOAD_MAX)
+	if (!h->running || h->suspended || !i->present || size > BUF_PAYLOAD_MAX)
 		return;
 	b = buf_get(h->pool);
 	if (!b)
@@ -394,6 +394,7 @@ void sim_kill(struct sim_host *h)
 		return;
 	sim_trace(h->sim, "%s ends", h->name);
 	h->running = false;
+	h->suspended = false;
 	h->timer_at = TIME_NEVER;
 	if (h->is_map)
 		mapserver_destroy(h->map);
@@ -412,6 +413,19 @@ void sim_kill(struct sim_host *h)
 	h->pool = NULL;
 	if (h->allocated)
 		sim_fail(h->sim, "%s keeps %llu bytes", h->name, (unsigned long long)h->allocated);
+}
+
+void sim_suspend(struct sim_host *h)
+{
+	sim_trace(h->sim, "%s sleeps", h->name);
+	h->suspended = true;
+}
+
+void sim_resume(struct sim_host *h)
+{
+	sim_trace(h->sim, "%s wakes up", h->name);
+	h->suspended = false;
+	sim_poke(h);
 }
 
 void sim_terminate(struct sim_host *h)

@@ -214,7 +214,11 @@ void sim_route(struct sim *sim, struct sim_iface *i, struct sim_packet *p)
 
 	for (p->hops = 0; p->hops < 8; p->hops++) {
 		bool lost;
-		struct sim_iface *to = hop(sim, &realm, p, &lost);
+		struct sim_iface *to;
+
+		if (!realm && sim->carries && !sim->carries(p, sim->carries_ctx))
+			break;
+		to = hop(sim, &realm, p, &lost);
 
 		if (to) {
 			pass(sim, &to->in, SIM_AT_IFACE, to, p);
