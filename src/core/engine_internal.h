@@ -354,6 +354,8 @@ void map_iface_added(struct engine *e, struct map *m, u64 now, u8 iface);
 void map_iface_removed(struct engine *e, struct map *m, u64 now, u8 iface);
 /* Ask again soon: a peer was added or lost. */
 void map_query_soon(struct engine *e, u64 now);
+/* Ask the maps again how they see us: a NAT may have been restarted. */
+void map_register_soon(struct engine *e, u64 now);
 void map_shutdown(struct engine *e, struct map *m, u64 now);
 /* Seals frames to the map and queues them on iface. */
 bool map_send_frames(struct engine *e, struct map *m, u64 now, u8 iface, const struct frame *frames,

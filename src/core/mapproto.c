@@ -397,6 +397,20 @@ void map_query_soon(struct engine *e, u64 now)
 	}
 }
 
+void map_register_soon(struct engine *e, u64 now)
+{
+	for (u32 n = 0; n < MAX_MAPS; n++) {
+		struct map *m = &e->maps[n];
+
+		for (u32 i = 0; m->used && i < MAX_IFACES; i++) {
+			if (m->registrations[i].state != REG_DONE)
+				continue;
+			m->registrations[i].next = now;
+			map_arm(e, m, now);
+		}
+	}
+}
+
 /* --- interfaces ------------------------------------------------------------------------------ */
 
 void map_iface_added(struct engine *e, struct map *m, u64 now, u8 iface)

@@ -134,7 +134,8 @@ u64 pathset_silent_expiry(const struct peer *p)
 	return p->usable_mask ? p->silent_since + SILENCE_PATIENCE : p->silent_since;
 }
 
-/* When all is silent, perhaps the other end was restarted and knows no keys. */
+/* When all is silent, perhaps the other end was restarted and knows no keys; or a NAT was, and the
+ * peer has to be told by the map where we are now. */
 static void watch_silence(struct engine *e, struct peer *p, u64 now, bool live)
 {
 	if (live) {
@@ -149,6 +150,7 @@ static void watch_silence(struct engine *e, struct peer *p, u64 now, bool live)
 	if (pathset_silent_expiry(p) <= now) {
 		p->lost_kicked = true;
 		assoc_kick(e->hub, &p->assoc, now);
+		map_register_soon(e, now);
 		peer_arm(e, p, now);
 	}
 	peer_arm(e, p, pathset_silent_expiry(p));
