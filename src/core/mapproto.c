@@ -186,6 +186,9 @@ static void take_registration(struct engine *e, struct map *m, const struct arri
 	if (r->state != REG_WANTED && r->state != REG_DONE)
 		return;
 	if (!endpoint_equal(&r->observed, &f->observed)) {
+		/* What the map had to say meanwhile went to where we were. */
+		if (r->observed.address.family)
+			m->next_query = in->now;
 		r->observed = f->observed;
 		engine_notice(e, NOTICE_OBSERVED, f->interface, m->index, 0);
 	}
