@@ -362,16 +362,17 @@ bool sim_nat_outbound(struct sim_nat *n, enum sim_protocol protocol, struct endp
 	return true;
 }
 
-/* The router takes it for itself, if it is of the kind that does. */
-static void unasked(struct sim_nat *n, enum sim_protocol protocol, const struct endpoint *source,
-		    const struct endpoint *destination)
+/* The router takes it for itself, if it is of the kind that does; s: it has done so before. */
+static void unasked(struct sim_nat *n, struct sim_session *s, enum sim_protocol protocol,
+		    const struct endpoint *source, const struct endpoint *destination)
 {
 	static const struct endpoint router;
 
 	n->filtered++;
 	sim_trace(n->sim, "nat filters a datagram to port %u", destination->port);
-	if (n->accepts_unasked && !n->firewall &&
-	    !find(n, false, SIM_APD, protocol, destination, source))
+	if (s)
+		s->used = n->sim->now;
+	else if (n->accepts_unasked && !n->firewall)
 		session_new(n, protocol, &router, destination, source);
 }
 
@@ -386,7 +387,7 @@ bool sim_nat_inbound(struct sim_nat *n, enum sim_protocol protocol, const struct
 	if (!s)
 		s = find(n, false, n->filtering, protocol, destination, source);
 	if (!s || !s->inside.address.family) {
-		unasked(n, protocol, source, destination);
+		unasked(n, s, protocol, source, destination);
 		return false;
 	}
 	s->answered = true;
