@@ -34,10 +34,10 @@ static const struct {
 	bool judged;
 } expected[] = {
 	[DIRECT] = { "direct", SECONDS(2), 99, true },
-	[PREDICTED] = { "predicted", SECONDS(5), 90 },
-	[PROBED] = { "probed", SECONDS(15), 95 },
-	[RELAYED] = { "relayed", SECONDS(4), 0 },
-	[BY_TCP] = { "tcp", SECONDS(4), 0 },
+	[PREDICTED] = { "predicted", SECONDS(5), 90, false },
+	[PROBED] = { "probed", SECONDS(15), 95, false },
+	[RELAYED] = { "relayed", SECONDS(4), 0, false },
+	[BY_TCP] = { "tcp", SECONDS(4), 0, false },
 };
 
 _Static_assert(ARRAY_SIZE(expected) == EXPECTATIONS, "an expectation is missing");
@@ -279,32 +279,37 @@ static bool enough(u64 good, u64 of, u32 percent)
 	return good + may_fail >= of;
 }
 
+static void put(FILE *f, const char *metric, double value, const char *unit, double goal)
+{
+	fprintf(f,
+		"{\"test\": \"sim_matrix\", \"metric\": \"%s\", \"value\": %.3f, \"unit\": \"%s\"",
+		metric, value, unit);
+	if (goal > 0)
+		fprintf(f, ", \"goal\": \">= %.2f\"", goal);
+	fprintf(f, "}\n");
+}
+
 static void report(FILE *f, const struct circumstances *under, enum world_nat a, enum world_nat b,
 		   const struct pair *p)
 {
 	const enum expectation e = expect(a, b);
-	char pair[96];
+	const double meetings = (double)p->meetings;
+	const u64 median = p->direct_at[p->meetings / 2];
+	char pair[96], metric[160];
 
 	snprintf(pair, sizeof(pair), "%s x %s%s%s", world_nat_name(a), world_nat_name(b),
 		 under->make ? ", " : "", under->name);
-	fprintf(f,
-		"{\"test\": \"sim_matrix\", \"metric\": \"%s: payload within %u s\", \"value\": %.3f, "
-		"\"unit\": \"ratio\", \"goal\": \">= 1\"}\n",
-		pair, (u32)(under->payload_within / NS_PER_S),
-		(double)p->paid / (double)p->meetings);
-	fprintf(f,
-		"{\"test\": \"sim_matrix\", \"metric\": \"%s: direct within %u s\", \"value\": %.3f, "
-		"\"unit\": \"ratio\"",
-		pair, (u32)(expected[e].within / NS_PER_S),
-		(double)p->direct / (double)p->meetings);
-	if (expected[e].percent && under->direct)
-		fprintf(f, ", \"goal\": \">= %.2f\"", expected[e].percent / 100.0);
-	fprintf(f, "}\n");
-	if (p->direct_at[p->meetings / 2] != TIME_NEVER)
-		fprintf(f,
-			"{\"test\": \"sim_matrix\", \"metric\": \"%s: median time to direct\", "
-			"\"value\": %.3f, \"unit\": \"s\"}\n",
-			pair, (double)p->direct_at[p->meetings / 2] / 1e9);
+	snprintf(metric, sizeof(metric), "%s: payload within %.0f s", pair,
+		 (double)under->payload_within / 1e9);
+	if (under->payload_within)
+		put(f, metric, (double)p->paid / meetings, "ratio", 1);
+	snprintf(metric, sizeof(metric), "%s: direct within %.0f s", pair,
+		 (double)expected[e].within / 1e9);
+	put(f, metric, (double)p->direct / meetings, "ratio",
+	    under->direct ? expected[e].percent / 100.0 : 0);
+	snprintf(metric, sizeof(metric), "%s: median time to direct", pair);
+	if (median != TIME_NEVER)
+		put(f, metric, (double)median / 1e9, "s", 0);
 }
 
 /* What is wrong with it, or NULL. */
@@ -360,9 +365,9 @@ static u32 do_pair(FILE *results, const struct circumstances *under, enum world_
 static bool selected(enum world_nat a, enum world_nat b)
 {
 	const char *only = getenv("SIM_MATRIX");
-	u32 x, y;
+	char *end;
 
-	return !only || sscanf(only, "%u %u", &x, &y) != 2 || (x == a && y == b);
+	return !only || (strtoul(only, &end, 10) == a && strtoul(end, NULL, 10) == b);
 }
 
 static FILE *open_results(const char *name)
