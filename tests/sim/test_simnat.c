@@ -372,6 +372,45 @@ static void a_pool_has_several_addresses_and_may_pair_them(void **state)
 	}
 }
 
+/* --- what strategies meet ------------------------------------------------------------------- */
+
+/* One side has so many sockets that have sent to the other's one endpoint; that one sends to random
+ * ports of the first, and hears of the one that gets in. How many of runs succeed? */
+static u32 spray(u32 runs, u16 sockets, u32 probes)
+{
+	u32 hits = 0;
+
+	for (u32 run = 0; run < runs; run++) {
+		struct sim_nat *n = make(__func__, SIM_APD, SIM_APD, SIM_RANDOM);
+		bool hit = false;
+
+		sim_rng_seed(&n->sim->rng, run);
+		for (u16 i = 0; i < sockets; i++)
+			out(n, (u16)(5000 + i), remote(1, 1000));
+		for (u32 i = 0; i < probes && !hit; i++) {
+			const struct endpoint from = remote(1, 1000);
+			const u64 port = 1024 + sim_rng_below(&n->sim->rng, 64512);
+			struct endpoint to = sim_endpoint(WAN, (u16)port);
+
+			hit = sim_nat_inbound(n, SIM_UDP, &from, &to);
+		}
+		hits += hit;
+		sim_destroy(n->sim);
+	}
+	return hits;
+}
+
+/* 1 - (1 - 256/64512)^512 is 87 %. */
+static void many_sockets_and_random_ports_meet_as_often_as_they_should(void **state)
+{
+	const u32 hits = spray(200, 256, 512);
+
+	(void)state;
+	assert_in_range(hits, 160, 187);
+	assert_true(spray(50, 256, 2048) >= 49);
+	assert_true(spray(50, 1, 512) <= 4);
+}
+
 /* --- the way through realms ---------------------------------------------------------------- */
 
 static u32 heard;
@@ -460,6 +499,7 @@ int main(void)
 		cmocka_unit_test(protocols_have_ports_of_their_own),
 		cmocka_unit_test(an_early_datagram_to_an_accepting_router_costs_the_port),
 		cmocka_unit_test(a_pool_has_several_addresses_and_may_pair_them),
+		cmocka_unit_test(many_sockets_and_random_ports_meet_as_often_as_they_should),
 		cmocka_unit_test(hairpin_shows_the_outer_endpoint_or_leads_nowhere),
 		cmocka_unit_test(of_two_layers_the_stricter_shows),
 	};
