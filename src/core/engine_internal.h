@@ -373,6 +373,8 @@ void map_receive(struct engine *e, struct map *m, const struct arrival *in,
 void map_established(struct engine *e, struct map *m, u64 now);
 void map_iface_added(struct engine *e, struct map *m, u64 now, u8 iface);
 void map_iface_removed(struct engine *e, struct map *m, u64 now, u8 iface);
+/* Ask the maps again how they see us: a NAT may have been restarted. */
+void map_register_soon(struct engine *e, u64 now);
 void map_shutdown(struct engine *e, struct map *m, u64 now);
 /* Where to reach the map from iface, or NULL. */
 const struct endpoint *map_endpoint(const struct engine *e, const struct map *m, u8 iface);

@@ -147,6 +147,9 @@ static void take_registration(struct engine *e, struct map *m, const struct arri
 	if (r->state != REG_WANTED && r->state != REG_DONE)
 		return;
 	if (!endpoint_equal(&r->observed, &f->observed)) {
+		/* What the map had to say meanwhile went to where we were. */
+		if (r->observed.address.family)
+			m->next_query = in->now;
 		r->observed = f->observed;
 		engine_notice(e, NOTICE_OBSERVED, f->interface, m->index, 0);
 	}
@@ -293,6 +296,20 @@ void map_expire(struct engine *e, struct map *m, u64 now)
 	}
 	map_expire_query(e, m, now);
 	m->expiry = time_min(m->expiry, time_min(m->next_query, assoc_next_expiry(&m->assoc)));
+}
+
+void map_register_soon(struct engine *e, u64 now)
+{
+	for (u32 n = 0; n < MAX_MAPS; n++) {
+		struct map *m = &e->maps[n];
+
+		for (u32 i = 0; m->used && i < MAX_IFACES; i++) {
+			if (m->registrations[i].state != REG_DONE)
+				continue;
+			m->registrations[i].next = now;
+			map_arm(e, m, now);
+		}
+	}
 }
 
 /* --- interfaces ------------------------------------------------------------------------------ */

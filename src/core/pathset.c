@@ -139,7 +139,8 @@ u64 pathset_silent_expiry(const struct peer *p)
 	return p->usable_mask ? p->silent_since + SILENCE_PATIENCE : p->silent_since;
 }
 
-/* When all is silent, perhaps the other end was restarted and knows no keys. */
+/* When all is silent, perhaps the other end was restarted and knows no keys; or a NAT was, and the
+ * peer has to be told by the map where we are now. */
 static void watch_silence(struct engine *e, struct peer *p, u64 now, bool live)
 {
 	if (live) {
@@ -154,6 +155,7 @@ static void watch_silence(struct engine *e, struct peer *p, u64 now, bool live)
 	if (pathset_silent_expiry(p) <= now) {
 		p->lost_kicked = true;
 		assoc_kick(e->hub, &p->assoc, now);
+		map_register_soon(e, now);
 		peer_arm(e, p, now);
 	}
 	peer_arm(e, p, pathset_silent_expiry(p));
@@ -218,16 +220,28 @@ static bool lives_directly(const struct peer *p)
 	return false;
 }
 
+/* No direct path is sure to carry anything: a NAT may have been restarted, and then the map has to
+ * learn where we are now, for the relay as well. */
+static void direct_lost(struct engine *e, struct peer *p, u64 now)
+{
+	p->direct_since = 0;
+	map_register_soon(e, now);
+	for (u64 mask = p->relay_mask; mask; mask &= mask - 1)
+		path_wake(&p->paths[__builtin_ctzll(mask)], now);
+	peer_arm(e, p, now);
+}
+
 /* Relayed paths carry data only while no direct one is sure to, and for a moment longer; and then
  * no more than a few of them, for all lead through the same place. */
 static void spare_relays(struct engine *e, struct peer *p, u64 now)
 {
 	u64 relays = p->usable_mask & p->relay_mask;
+	bool direct = lives_directly(p);
 
-	if (!lives_directly(p))
-		p->direct_since = 0;
-	else if (p->direct_since == 0)
+	if (direct && p->direct_since == 0)
 		p->direct_since = now ? now : 1;
+	else if (!direct && p->direct_since != 0)
+		direct_lost(e, p, now);
 	p->usable_mask &= ~p->relay_mask;
 	if (p->direct_since == 0 || now < p->direct_since + RELAY_OVERLAP)
 		p->usable_mask |= select_best(p, relays, RELAY_COPIES);

@@ -1,65 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * scenario_nat.c - two nodes behind NATs meet through a map; NATs forget, restart and stack.
+ * scenario_nat.c - two nodes behind NATs, which forget, restart and stack. Which kinds meet is
+ * scenario_matrix.c's affair.
  */
 #include "sim/world.h"
 
 #include <stdio.h>
-
-static bool translates_by_destination(enum world_nat kind)
-{
-	return kind == WORLD_ADDRESS_DEPENDENT || kind == WORLD_SYMMETRIC ||
-	       kind == WORLD_SEQUENTIAL;
-}
-
-static bool filters_ports(enum world_nat kind)
-{
-	return kind == WORLD_FIREWALL || kind == WORLD_PORT_RESTRICTED ||
-	       translates_by_destination(kind);
-}
-
-/* Plain simultaneous sending is enough when at most one side is unpredictable, and the other then
- * lets any port in. */
-static bool solvable(enum world_nat a, enum world_nat b)
-{
-	if (translates_by_destination(a))
-		return !filters_ports(b);
-	return !translates_by_destination(b) || !filters_ports(a);
-}
-
-static u64 first_payload_at(const struct sim_flow *f, const struct sim_host *to)
-{
-	return sim_received(f, to) ? sim_sink(f, to)->first_at - SIM_EPOCH : TIME_NEVER;
-}
-
-static void try_pair(enum world_nat a, enum world_nat b)
-{
-	struct world w;
-	struct sim_flow *there, *back;
-	u64 slowest;
-
-	world_meet(&w, __func__, a, b);
-	there = sim_flow(w.a, 0, MS(10), 200, 0);
-	back = sim_flow(w.b, 0, MS(10), 200, 0);
-	sim_start_all(w.sim);
-	sim_run(w.sim, SECONDS(4));
-	slowest = first_payload_at(there, w.b);
-	if (first_payload_at(back, w.a) > slowest)
-		slowest = first_payload_at(back, w.a);
-	if (solvable(a, b) && slowest > SECONDS(2))
-		sim_fail(w.sim, "%s - %s: first payload after %.3f s", world_nat_name(a),
-			 world_nat_name(b), (double)slowest / 1e9);
-	world_end(&w);
-}
-
-static void every_solvable_pair_of_nats_connects_within_two_seconds(void **state)
-{
-	(void)state;
-	for (enum world_nat a = 0; a < WORLD_NATS; a++) {
-		for (enum world_nat b = 0; b < WORLD_NATS; b++)
-			try_pair(a, b);
-	}
-}
 
 static void nodes_on_one_lan_talk_directly(void **state)
 {
@@ -204,7 +150,6 @@ static void several_uplinks_behind_different_nats_give_all_paths(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(every_solvable_pair_of_nats_connects_within_two_seconds),
 		cmocka_unit_test(nodes_on_one_lan_talk_directly),
 		cmocka_unit_test(two_homes_behind_one_carrier_nat_connect_by_its_hairpin),
 		cmocka_unit_test(a_rebinding_nat_is_followed_within_a_second),

@@ -99,7 +99,7 @@ struct sim *sim_create(const char *name)
 	sim->seed = seed_for(name);
 	sim->now = SIM_EPOCH;
 	sim->trace = getenv("SIM_TRACE") != NULL;
-	sim->next_port = 40000;
+	sim->next_port = SIM_PORT_FIRST;
 	sim_rng_seed(&sim->rng, sim->seed);
 	return sim;
 }
@@ -117,12 +117,12 @@ void sim_destroy(struct sim *sim)
 		free(sim->host[i]);
 	}
 	for (u32 i = 0; i < sim->nats; i++) {
-		free(sim->nat[i]->map);
-		free(sim->nat[i]);
+		sim_nat_free(sim->nat[i]);
 	}
 	for (size_t i = 0; i < sim->events; i++)
 		free_event(&sim->heap[i]);
 	sim_flows_free(sim);
+	sim_streams_free(sim);
 	free(sim->heap);
 	free(sim);
 }
@@ -209,13 +209,6 @@ static struct sim_event pop(struct sim *sim)
 
 /* --- the loop ------------------------------------------------------------------------------ */
 
-static void arrive(struct sim_iface *i, struct sim_packet *p)
-{
-	if (i->present && endpoint_equal(&i->local, &p->destination))
-		sim_host_receive(i, &p->source, p->data, p->size);
-	free(p);
-}
-
 static void step(struct sim *sim)
 {
 	const struct sim_event event = pop(sim);
@@ -230,7 +223,8 @@ static void step(struct sim *sim)
 		sim_route(sim, event.subject, event.packet);
 		break;
 	case SIM_AT_IFACE:
-		arrive(event.subject, event.packet);
+		sim_iface_receive(event.subject, event.packet);
+		free(event.packet);
 		break;
 	case SIM_TIMER:
 		sim_host_timer(event.subject);

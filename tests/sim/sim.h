@@ -9,6 +9,9 @@
  *
  *   engine -> drain -> link out -> route: realm by realm, through NATs -> link in -> engine
  *
+ * An interface has one UDP socket, more of them on demand (sim_socket_open()), and streams, which
+ * are TCP as far as it matters here.
+ *
  * Nothing reads a clock or a random source but the seed: SIM_SEED=N repeats a run, SIM_TRACE=1
  * tells what happens. At every step invariants are checked (see sim_fail() in *.c): no payload
  * arrives twice or damaged, nothing leaves on an interface that is gone, no timer spins, and at
@@ -31,7 +34,8 @@
 #define SIM_NATS 64u
 #define SIM_TUNNELS 8u
 #define SIM_MAPS 4u
-#define SIM_POOL 2048u              /* buffers of a host, unless it says otherwise */
+#define SIM_POOL 2048u /* buffers of a host, unless it says otherwise */
+#define SIM_PORT_FIRST 40000u
 #define SIM_EPOCH (1000 * NS_PER_S) /* virtual time at the start */
 
 /* Reports with the seed and the virtual time, and fails the cmocka test. */
@@ -87,18 +91,32 @@ struct sim_link {
 	u64 carried, lost, bytes;
 };
 
-/* Datagram on its way. */
+enum sim_protocol { SIM_UDP, SIM_TCP };
+
+/* Datagram, or segment, on its way. */
 struct sim_packet {
 	struct endpoint source, destination;
+	enum sim_protocol protocol;
 	u32 size;
 	u32 hops;
 	u8 data[];
+};
+
+#define SIM_SOCKETS 512u
+
+/* One more UDP socket of an interface, at another port. */
+struct sim_socket {
+	u16 number; /* from 1 */
+	u16 port;
 };
 
 struct sim_iface {
 	struct sim_host *host;
 	char name[IFNAME_SIZE];
 	struct endpoint local;
+	struct sim_socket socket[SIM_SOCKETS];
+	u32 sockets;
+	bool listens;          /* accepts streams at local */
 	struct sim_nat *realm; /* NULL: the internet */
 	u32 mtu;               /* the local one: larger packets get EMSGSIZE */
 	struct sim_link out, in;
@@ -109,37 +127,95 @@ struct sim_iface {
 	int send_error; /* what the kernel says to each datagram, 0: takes it */
 };
 
+/* --- streams ------------------------------------------------------------------------------ */
+
+enum sim_stream_state { SIM_STREAM_OPENING, SIM_STREAM_OPEN, SIM_STREAM_CLOSED };
+/* ENDED: by the far end, or since nothing came through any more. */
+enum sim_stream_event { SIM_STREAM_BEGAN, SIM_STREAM_MESSAGE, SIM_STREAM_ENDED };
+
+struct sim_message;
+
+/* One end of a connection; both stay until the simulation ends. */
+struct sim_stream {
+	struct sim_stream *next;
+	struct sim_iface *iface;
+	struct endpoint local, remote;
+	enum sim_stream_state state;
+	bool incoming;
+	struct sim_message *queue, **end; /* not acknowledged */
+	u32 queued;                       /* bytes in it */
+	u32 acked, sent, expected;        /* numbers of messages, of the next one */
+	u32 tries, duplicates;
+	u64 timer_at, heard_at;
+	void *ctx; /* its host's */
+};
+
 /* --- NATs --------------------------------------------------------------------------------- */
 
 /* RFC 4787: endpoint-independent, address-dependent, address-and-port-dependent. */
 enum sim_dependence { SIM_EI, SIM_AD, SIM_APD };
-enum sim_allocation { SIM_PRESERVE, SIM_RANDOM, SIM_SEQUENTIAL };
 
-#define SIM_MAPPINGS 2048u
-#define SIM_PERMITS 64u
+/* How the port of a new mapping is chosen. */
+enum sim_allocation {
+	SIM_PRESERVE,   /* the inner one while it is free, else random */
+	SIM_RANGE,      /* anything of 20000..29999 */
+	SIM_RANDOM,     /* anything of 1024..65535 */
+	SIM_SEQUENTIAL, /* the next number; others take numbers too, see other_rate */
+};
 
-struct sim_mapping {
-	struct endpoint inside;
-	struct endpoint outside;             /* on the NAT */
-	struct endpoint towards;             /* as far as the mapping depends on it */
-	struct endpoint permit[SIM_PERMITS]; /* destinations sent to, a ring */
-	u32 permits;
-	u64 used; /* last outbound */
+#define SIM_SESSIONS 8192u /* of a NAT, at most */
+#define SIM_BUCKETS 4096u  /* a power of two */
+
+/* Ways to find a session. */
+enum sim_index {
+	SIM_BY_INSIDE,  /* inside */
+	SIM_BY_FLOW,    /* inside, remote */
+	SIM_BY_PORT,    /* outside */
+	SIM_BY_ARRIVAL, /* outside, remote */
+	SIM_INDICES,
+};
+
+/* One inner endpoint talks to one remote endpoint: an entry of the table of a router. A mapping
+ * (RFC 4787) is what the sessions of an inner endpoint have in common. */
+struct sim_session {
+	enum sim_protocol protocol;
+	struct endpoint inside;  /* no family: the NAT's own, see accepts_unasked */
+	struct endpoint outside; /* on the NAT */
+	struct endpoint remote;
+	u64 began, used;       /* ns; used: last refreshed */
+	bool active, answered; /* answered: something came in */
+	bool clashed;          /* got another port than its mapping */
+	u32 next[SIM_INDICES]; /* in the chains: index + 1, 0 ends */
 };
 
 struct sim_nat {
 	struct sim *sim;
-	struct sim_nat *outer; /* realm of the outer side; NULL: the internet */
-	struct address address;
+	struct sim_nat *outer;  /* realm of the outer side; NULL: the internet */
+	struct address address; /* the first of pool */
+	u32 pool;               /* how many addresses in a row it has; 0 is 1 */
+	bool paired;            /* an inner address keeps one of the pool */
 	enum sim_dependence mapping, filtering;
 	enum sim_allocation allocation;
-	u64 lifetime; /* ns */
+	u64 lifetime;           /* ns without refreshing */
+	u64 stream_lifetime;    /* of what was answered and has gone on for over 2 s; 0: the same */
+	bool inbound_refreshes; /* too; else only what goes out keeps a session */
 	bool hairpin;
-	bool firewall; /* translates nothing, filters only; realm addresses are public */
+	bool firewall;        /* translates nothing, filters only; realm addresses are public */
+	bool udp_blocked;     /* both ways; TCP passes */
+	bool accepts_unasked; /* a datagram that nobody asked for becomes a session of the router
+			       * itself, so that who sends to there later gets another port */
 	bool down;
+	u32 capacity;      /* sessions; the least recently used one goes for a new one */
+	double other_rate; /* ports a second that other hosts behind it take (SIM_SEQUENTIAL) */
+	/* state and counts */
 	u16 next_port;
-	u32 count;
-	struct sim_mapping *map; /* SIM_MAPPINGS */
+	u64 others_at; /* when another host takes the next number */
+	u64 swept_at;
+	u32 used; /* slots that were ever used */
+	u32 peak; /* the most sessions at one time since sim_nat_flush() */
+	u64 evicted, filtered;
+	struct sim_session *session; /* SIM_SESSIONS */
+	u32 *bucket[SIM_INDICES];    /* SIM_BUCKETS */
 };
 
 /* --- hosts -------------------------------------------------------------------------------- */
@@ -157,7 +233,7 @@ struct sim_host {
 	struct sim *sim;
 	u32 index;
 	char name[16];
-	bool is_map, running;
+	bool is_map, running, suspended;
 	struct identity identity;
 	struct sim_rng rng;
 	u32 pool_size; /* buffers */
@@ -187,6 +263,9 @@ struct sim_host {
 	u64 trains;                           /* in which those were sent */
 	/* Called for every payload that is not of a flow. */
 	void (*deliver)(struct sim_host *h, const struct delivery *d);
+	/* What happens to its streams. */
+	void (*on_stream)(struct sim_stream *s, enum sim_stream_event event, const u8 *data,
+			  u32 size);
 };
 
 /* --- applications ------------------------------------------------------------------------- */
@@ -215,7 +294,7 @@ struct sim_flow {
 	u8 header[40]; /* an IP header for routed tunnels */
 	u32 header_size;
 	u32 burst; /* payloads at a time, before anything is drained */
-	bool stopped;
+	bool stopped, paused;
 	u64 offered, accepted; /* accepted: engine_send() said DROP_NONE */
 	u64 refused[DROP_REASONS];
 	struct sim_sink *sinks;
@@ -242,6 +321,12 @@ struct sim {
 	/* Sees each datagram that a host sends, before the link. */
 	void (*tap)(struct sim_iface *from, const struct sim_packet *p, void *ctx);
 	void *tap_ctx;
+	/* Whether the internet carries it; NULL: all. */
+	bool (*carries)(const struct sim_packet *p, void *ctx);
+	void *carries_ctx;
+	/* Sees each one that arrives, before its host. */
+	void (*heard)(struct sim_iface *at, const struct endpoint *source);
+	struct sim_stream *streams;
 	u64 steps, unroutable;
 };
 
@@ -267,12 +352,25 @@ struct endpoint sim_endpoint(const char *address, u16 port);
 /* The host gets an interface (and the engine, when it runs). */
 struct sim_iface *sim_iface(struct sim_host *h, const char *name, const char *address,
 			    struct sim_nat *realm);
+/* The map also listens there: one more of its sockets, in its order. Nodes are told of the first
+ * address of each family only, as a person would configure it. */
+struct sim_iface *sim_map_listen(struct sim_host *map, const char *address, u16 port);
 /* Both directions. */
 void sim_iface_link(struct sim_iface *i, const struct sim_link *parameters);
 /* As the kernel tells: the interface is gone, has come (with a new socket), has a new address. */
 void sim_iface_remove(struct sim_iface *i);
 void sim_iface_add(struct sim_iface *i);
 void sim_iface_readdress(struct sim_iface *i, const char *address);
+
+/* One more socket of i; its port. */
+u16 sim_socket_open(struct sim_iface *i, u16 number);
+void sim_socket_close(struct sim_iface *i, u16 number);
+
+/* A connection from a port of its own; it ends if nobody listens. The host hears of it. */
+struct sim_stream *sim_stream_open(struct sim_iface *i, const struct endpoint *remote);
+/* One message; false: it is not open, or too much waits. */
+bool sim_stream_send(struct sim_stream *s, const u8 *data, u32 size);
+void sim_stream_close(struct sim_stream *s);
 
 /* h will know other, with no endpoints; before sim_start(). */
 struct sim_peer *sim_peer(struct sim_host *h, struct sim_host *other);
@@ -289,6 +387,9 @@ void sim_start_all(struct sim *sim);
 void sim_kill(struct sim_host *h);
 /* SIGTERM: says Close, sends what waits, then ends. */
 void sim_terminate(struct sim_host *h);
+/* The machine sleeps: nothing runs, what arrives is lost, time goes on (CLOCK_BOOTTIME). */
+void sim_suspend(struct sim_host *h);
+void sim_resume(struct sim_host *h);
 /* After a direct call of an engine_*() function: drains and arms the timer. */
 void sim_poke(struct sim_host *h);
 
@@ -310,8 +411,12 @@ void sim_flow_mark(struct sim_flow *f);
 struct sim_nat *sim_nat(struct sim *sim, const char *address, enum sim_dependence mapping,
 			enum sim_dependence filtering, enum sim_allocation allocation,
 			struct sim_nat *outer);
-/* Forgets all mappings: a reboot. */
+/* Forgets all sessions: a reboot. What goes on gets a new port, unless ports are preserved. */
 void sim_nat_flush(struct sim_nat *n);
+/* Another address, and all sessions forgotten: as masquerading does it. */
+void sim_nat_readdress(struct sim_nat *n, const char *address);
+/* Sessions that are alive. */
+u32 sim_nat_sessions(const struct sim_nat *n);
 
 /* A datagram appears on the internet, with whatever source. */
 void sim_inject(struct sim *sim, const struct endpoint *source, const struct endpoint *destination,
@@ -344,16 +449,35 @@ void sim_push(struct sim *sim, u64 at, const struct sim_event *event);
 u32 sim_link_pass(struct sim *sim, struct sim_link *l, struct sim_packet *p, u64 ret_at[2]);
 /* p has come from i through its link, or i is NULL: from the internet. Takes over p. */
 void sim_route(struct sim *sim, struct sim_iface *i, struct sim_packet *p);
-bool sim_nat_outbound(struct sim_nat *n, struct endpoint *source,
+void sim_nat_free(struct sim_nat *n);
+bool sim_nat_owns(const struct sim_nat *n, const struct address *a);
+/* Rewrites source (or destination); false: does not pass. */
+bool sim_nat_outbound(struct sim_nat *n, enum sim_protocol protocol, struct endpoint *source,
 		      const struct endpoint *destination);
-bool sim_nat_inbound(struct sim_nat *n, const struct endpoint *source,
+bool sim_nat_inbound(struct sim_nat *n, enum sim_protocol protocol, const struct endpoint *source,
 		     struct endpoint *destination);
-void sim_transmit(struct sim_iface *i, const struct endpoint *destination, const u8 *data,
-		  u32 size);
+/* From a socket of i, 0: its own; one that is not open sends nothing. */
+void sim_transmit(struct sim_iface *i, u16 socket, const struct endpoint *destination,
+		  const u8 *data, u32 size);
+void sim_send_packet(struct sim_iface *i, enum sim_protocol protocol, const struct endpoint *source,
+		     const struct endpoint *destination, const u8 *data, u32 size);
+/* All but its own socket are gone. */
+void sim_iface_close(struct sim_iface *i);
+/* Whether i has a socket at this endpoint. */
+bool sim_iface_has(const struct sim_iface *i, const struct endpoint *e);
+/* p has come through the link of i. */
+void sim_iface_receive(struct sim_iface *i, const struct sim_packet *p);
+void sim_stream_receive(struct sim_iface *i, const struct sim_packet *p);
+void sim_streams_drop(struct sim_iface *i);
+void sim_streams_free(struct sim *sim);
+/* A port that nobody has had for long. */
+u16 sim_free_port(struct sim *sim);
 /* Tells the engine of h, which has just started, everything. */
 void sim_configure(struct sim_host *h);
 void sim_host_timer(struct sim_host *h);
-void sim_host_receive(struct sim_iface *i, const struct endpoint *source, const u8 *data, u32 size);
+/* A datagram for a socket of i. */
+void sim_host_receive(struct sim_iface *i, u16 socket, const struct endpoint *source,
+		      const u8 *data, u32 size);
 void sim_flow_tick(struct sim_flow *f);
 void sim_app_deliver(struct sim_host *h, const struct delivery *d);
 void sim_flows_free(struct sim *sim);

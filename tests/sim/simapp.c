@@ -103,6 +103,11 @@ static bool flow_is_over(const struct sim_flow *f)
 	return f->stopped || (f->count && f->offered == f->count);
 }
 
+static bool rests(const struct sim_flow *f)
+{
+	return f->paused || f->from->suspended;
+}
+
 static void send_next(struct sim_flow *f)
 {
 	static u8 payload[BUF_PAYLOAD_MAX];
@@ -122,7 +127,7 @@ void sim_flow_tick(struct sim_flow *f)
 
 	if (flow_is_over(f))
 		return;
-	for (u32 n = 0; n < f->burst && !flow_is_over(f); n++)
+	for (u32 n = 0; n < f->burst && !rests(f) && !flow_is_over(f); n++)
 		send_next(f);
 	sim_poke(f->from);
 	sim_push(f->sim, f->sim->now + f->interval, &event);

@@ -50,12 +50,24 @@ struct sim_iface *sim_iface(struct sim_host *h, const char *name, const char *ad
 	memset(i, 0, sizeof(*i));
 	i->host = h;
 	snprintf(i->name, sizeof(i->name), "%s", name);
-	i->local = sim_endpoint(address, h->is_map ? WIRE_PORT_MAP : h->sim->next_port++);
+	i->local = sim_endpoint(address, h->is_map ? WIRE_PORT_MAP : sim_free_port(h->sim));
 	i->realm = realm;
 	i->mtu = 1500;
 	i->wanted = true;
 	tell_engine(i);
 	sim_poke(h);
+	return i;
+}
+
+struct sim_iface *sim_map_listen(struct sim_host *map, const char *address, u16 port)
+{
+	char name[IFNAME_SIZE];
+	struct sim_iface *i;
+
+	snprintf(name, sizeof(name), "eth%u", map->iface_count);
+	i = sim_iface(map, name, address, NULL);
+	i->local.port = port;
+	i->listens = true;
 	return i;
 }
 
@@ -71,6 +83,7 @@ void sim_iface_remove(struct sim_iface *i)
 
 	sim_trace(h->sim, "%s loses %s", h->name, i->name);
 	i->wanted = false;
+	sim_iface_close(i);
 	if (!i->present)
 		return;
 	i->present = false;
@@ -84,7 +97,7 @@ void sim_iface_add(struct sim_iface *i)
 	sim_trace(i->host->sim, "%s gets %s", i->host->name, i->name);
 	i->wanted = true;
 	if (!i->host->is_map)
-		i->local.port = i->host->sim->next_port++;
+		i->local.port = sim_free_port(i->host->sim);
 	tell_engine(i);
 	sim_poke(i->host);
 }
@@ -172,17 +185,30 @@ static void configure_peer(struct sim_host *h, struct sim_peer *p)
 					  p->endpoint_count);
 }
 
+/* The first listener of each address family. */
+static size_t map_endpoints(const struct sim_host *map, struct endpoint ret[2])
+{
+	size_t count = 0;
+
+	for (u32 i = 0; i < map->iface_count && count < 2; i++) {
+		const struct endpoint *e = &map->iface[i].local;
+
+		if (!count || ret[0].address.family != e->address.family)
+			ret[count++] = *e;
+	}
+	return count;
+}
+
 static void configure_map(struct sim_host *h, u32 n)
 {
 	const struct sim_host *map = h->maps[n];
-	struct endpoint endpoint[SIM_IFACES];
+	struct endpoint endpoint[2];
+	const size_t count = map_endpoints(map, endpoint);
 	u16 index;
 
 	if (engine_add_map(h->engine, h->sim->now, map->identity.public_key, &index) || index != n)
 		sim_fail(h->sim, "engine_add_map at %s", h->name);
-	for (u32 i = 0; i < map->iface_count; i++)
-		endpoint[i] = map->iface[i].local;
-	engine_set_map_endpoints(h->engine, h->sim->now, index, endpoint, map->iface_count);
+	engine_set_map_endpoints(h->engine, h->sim->now, index, endpoint, count);
 }
 
 void sim_configure(struct sim_host *h)

@@ -101,7 +101,7 @@ static int kernel_send(struct sim_iface *i, struct buf *b, const struct endpoint
 		const u32 size = b->length - at < segment ? b->length - at : segment;
 
 		i->host->sent++;
-		sim_transmit(i, destination, buf_data(b) + at, size);
+		sim_transmit(i, 0, destination, buf_data(b) + at, size);
 	}
 	return 0;
 }
@@ -235,7 +235,7 @@ static void arm(struct sim_host *h)
 
 void sim_poke(struct sim_host *h)
 {
-	if (!h->running)
+	if (!h->running || h->suspended)
 		return;
 	if (h->is_map) {
 		drain_map(h);
@@ -270,7 +270,7 @@ void sim_host_timer(struct sim_host *h)
 	if (now < h->timer_at) /* of an earlier life */
 		return;
 	h->timer_at = TIME_NEVER;
-	if (!h->running)
+	if (!h->running || h->suspended)
 		return;
 	if (next_expiry(h) <= now) {
 		check_spin(h);
@@ -282,12 +282,14 @@ void sim_host_timer(struct sim_host *h)
 	sim_poke(h);
 }
 
-void sim_host_receive(struct sim_iface *i, const struct endpoint *source, const u8 *data, u32 size)
+void sim_host_receive(struct sim_iface *i, u16 socket, const struct endpoint *source,
+		      const u8 *data, u32 size)
 {
 	struct sim_host *h = i->host;
 	struct buf *b;
 
-	if (!h->running || !i->present || size > BUF_PAYLOAD_MAX)
+	(void)socket;
+	if (!h->running || h->suspended || !i->present || size > BUF_PAYLOAD_MAX)
 		return;
 	b = buf_get(h->pool);
 	if (!b)
@@ -304,7 +306,7 @@ void sim_host_receive(struct sim_iface *i, const struct endpoint *source, const 
 
 void sim_hit(struct sim_iface *i, const struct endpoint *source, const void *data, u32 size)
 {
-	sim_host_receive(i, source, data, size);
+	sim_host_receive(i, 0, source, data, size);
 }
 
 enum drop_reason sim_queue(struct sim_host *h, u16 tunnel, const void *data, u32 size)
@@ -393,6 +395,7 @@ void sim_kill(struct sim_host *h)
 		return;
 	sim_trace(h->sim, "%s ends", h->name);
 	h->running = false;
+	h->suspended = false;
 	h->timer_at = TIME_NEVER;
 	if (h->is_map)
 		mapserver_destroy(h->map);
@@ -400,8 +403,10 @@ void sim_kill(struct sim_host *h)
 		engine_destroy(h->engine);
 	h->engine = NULL;
 	h->map = NULL;
-	for (u32 i = 0; i < h->iface_count; i++)
+	for (u32 i = 0; i < h->iface_count; i++) {
 		h->iface[i].present = false;
+		sim_iface_close(&h->iface[i]);
+	}
 	if (pool_available(h->pool) != h->pool_size)
 		sim_fail(h->sim, "%s keeps %u buffers", h->name,
 			 h->pool_size - pool_available(h->pool));
@@ -409,6 +414,19 @@ void sim_kill(struct sim_host *h)
 	h->pool = NULL;
 	if (h->allocated)
 		sim_fail(h->sim, "%s keeps %llu bytes", h->name, (unsigned long long)h->allocated);
+}
+
+void sim_suspend(struct sim_host *h)
+{
+	sim_trace(h->sim, "%s sleeps", h->name);
+	h->suspended = true;
+}
+
+void sim_resume(struct sim_host *h)
+{
+	sim_trace(h->sim, "%s wakes up", h->name);
+	h->suspended = false;
+	sim_poke(h);
 }
 
 void sim_terminate(struct sim_host *h)

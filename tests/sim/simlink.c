@@ -91,6 +91,7 @@ static struct sim_packet *packet_new(struct sim *sim, const struct endpoint *sou
 		sim_fail(sim, "no memory for a datagram");
 	p->source = *source;
 	p->destination = *destination;
+	p->protocol = SIM_UDP;
 	p->size = size;
 	p->hops = 0;
 	memcpy(p->data, data, size);
@@ -113,6 +114,7 @@ static void pass(struct sim *sim, struct sim_link *l, enum sim_event_kind kind, 
 	}
 	if (copies == 2) {
 		event.packet = packet_new(sim, &p->source, &p->destination, p->data, p->size);
+		event.packet->protocol = p->protocol;
 		event.packet->hops = p->hops;
 		sim_push(sim, at[1], &event);
 	}
@@ -120,12 +122,14 @@ static void pass(struct sim *sim, struct sim_link *l, enum sim_event_kind kind, 
 	sim_push(sim, at[0], &event);
 }
 
-void sim_transmit(struct sim_iface *i, const struct endpoint *destination, const u8 *data, u32 size)
+void sim_send_packet(struct sim_iface *i, enum sim_protocol protocol, const struct endpoint *source,
+		     const struct endpoint *destination, const u8 *data, u32 size)
 {
 	struct sim *sim = i->host->sim;
-	struct sim_packet *p = packet_new(sim, &i->local, destination, data, size);
+	struct sim_packet *p = packet_new(sim, source, destination, data, size);
 
-	if (sim->tap)
+	p->protocol = protocol;
+	if (sim->tap && protocol == SIM_UDP)
 		sim->tap(i, p, sim->tap_ctx);
 	pass(sim, &i->out, SIM_AT_REALM, i, p);
 }
@@ -138,31 +142,37 @@ void sim_inject(struct sim *sim, const struct endpoint *source, const struct end
 
 /* --- routing ------------------------------------------------------------------------------- */
 
+/* The one with a socket there, or else one of that address: it has several when it is a map's. */
 static struct sim_iface *iface_in_realm(struct sim *sim, const struct sim_nat *realm,
-					const struct address *a)
+					const struct endpoint *e)
 {
+	struct sim_iface *found = NULL;
+
 	for (u32 h = 0; h < sim->hosts; h++) {
 		for (u32 i = 0; i < sim->host[h]->iface_count; i++) {
 			struct sim_iface *iface = &sim->host[h]->iface[i];
 
-			if (iface->realm == realm && iface->wanted &&
-			    address_equal(&iface->local.address, a))
+			if (iface->realm != realm || !iface->wanted ||
+			    !address_equal(&iface->local.address, &e->address))
+				continue;
+			if (sim_iface_has(iface, e))
 				return iface;
+			found = iface;
 		}
 	}
-	return NULL;
+	return found;
 }
 
 static struct sim_nat *nat_in_realm(struct sim *sim, const struct sim_nat *realm,
-				    const struct address *a)
+				    const struct endpoint *e)
 {
 	for (u32 n = 0; n < sim->nats; n++) {
 		struct sim_nat *nat = sim->nat[n];
 
 		if (nat->outer != realm)
 			continue;
-		if (nat->firewall ? iface_in_realm(sim, nat, a) != NULL :
-				    address_equal(&nat->address, a))
+		if (nat->firewall ? iface_in_realm(sim, nat, e) != NULL :
+				    sim_nat_owns(nat, &e->address))
 			return nat;
 	}
 	return NULL;
@@ -173,14 +183,14 @@ static struct sim_nat *nat_in_realm(struct sim *sim, const struct sim_nat *realm
 static struct sim_iface *hop(struct sim *sim, struct sim_nat **realm, struct sim_packet *p,
 			     bool *lost)
 {
-	struct sim_iface *to = iface_in_realm(sim, *realm, &p->destination.address);
-	struct sim_nat *inner = nat_in_realm(sim, *realm, &p->destination.address);
+	struct sim_iface *to = iface_in_realm(sim, *realm, &p->destination);
+	struct sim_nat *inner = nat_in_realm(sim, *realm, &p->destination);
 
 	*lost = false;
 	if (to)
 		return to;
 	if (inner) {
-		*lost = !sim_nat_inbound(inner, &p->source, &p->destination);
+		*lost = !sim_nat_inbound(inner, p->protocol, &p->source, &p->destination);
 		*realm = inner;
 		return NULL;
 	}
@@ -188,10 +198,10 @@ static struct sim_iface *hop(struct sim *sim, struct sim_nat **realm, struct sim
 		*lost = true;
 		return NULL;
 	}
-	*lost = !sim_nat_outbound(*realm, &p->source, &p->destination);
-	if (!*lost && !(*realm)->firewall &&
-	    address_equal(&p->destination.address, &(*realm)->address)) {
-		*lost = !(*realm)->hairpin || !sim_nat_inbound(*realm, &p->source, &p->destination);
+	*lost = !sim_nat_outbound(*realm, p->protocol, &p->source, &p->destination);
+	if (!*lost && !(*realm)->firewall && sim_nat_owns(*realm, &p->destination.address)) {
+		*lost = !(*realm)->hairpin ||
+			!sim_nat_inbound(*realm, p->protocol, &p->source, &p->destination);
 		return NULL;
 	}
 	*realm = (*realm)->outer;
@@ -204,7 +214,11 @@ void sim_route(struct sim *sim, struct sim_iface *i, struct sim_packet *p)
 
 	for (p->hops = 0; p->hops < 8; p->hops++) {
 		bool lost;
-		struct sim_iface *to = hop(sim, &realm, p, &lost);
+		struct sim_iface *to;
+
+		if (!realm && sim->carries && !sim->carries(p, sim->carries_ctx))
+			break;
+		to = hop(sim, &realm, p, &lost);
 
 		if (to) {
 			pass(sim, &to->in, SIM_AT_IFACE, to, p);

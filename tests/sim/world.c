@@ -59,9 +59,12 @@ static const char *const nat_name[] = {
 	[WORLD_FULL_CONE] = "full cone",
 	[WORLD_ADDRESS_RESTRICTED] = "address restricted",
 	[WORLD_PORT_RESTRICTED] = "port restricted",
+	[WORLD_OTHER_PORTS] = "other ports",
+	[WORLD_CARRIER] = "carrier",
 	[WORLD_ADDRESS_DEPENDENT] = "address dependent",
 	[WORLD_SYMMETRIC] = "symmetric",
-	[WORLD_SEQUENTIAL] = "symmetric sequential",
+	[WORLD_SEQUENTIAL] = "sequential",
+	[WORLD_UDP_BLOCKED] = "udp blocked",
 };
 
 _Static_assert(ARRAY_SIZE(nat_name) == WORLD_NATS, "a NAT has no name");
@@ -79,42 +82,73 @@ static const struct {
 	[WORLD_FULL_CONE] = { SIM_EI, SIM_EI, SIM_RANDOM },
 	[WORLD_ADDRESS_RESTRICTED] = { SIM_EI, SIM_AD, SIM_RANDOM },
 	[WORLD_PORT_RESTRICTED] = { SIM_EI, SIM_APD, SIM_PRESERVE },
+	[WORLD_OTHER_PORTS] = { SIM_EI, SIM_APD, SIM_RANGE },
+	[WORLD_CARRIER] = { SIM_EI, SIM_APD, SIM_RANDOM },
 	[WORLD_ADDRESS_DEPENDENT] = { SIM_AD, SIM_APD, SIM_RANDOM },
 	[WORLD_SYMMETRIC] = { SIM_APD, SIM_APD, SIM_RANDOM },
 	[WORLD_SEQUENTIAL] = { SIM_APD, SIM_APD, SIM_SEQUENTIAL },
+	[WORLD_UDP_BLOCKED] = { SIM_EI, SIM_APD, SIM_PRESERVE },
 };
 
 _Static_assert(ARRAY_SIZE(nat_kind) == WORLD_NATS, "a NAT has no kind");
 
+/* A NAT of this kind on the internet. */
+static struct sim_nat *outer_nat(struct sim *sim, enum world_nat kind, u32 network)
+{
+	char outside[32];
+	struct sim_nat *nat;
+
+	snprintf(outside, sizeof(outside), "198.51.%u.1", network);
+	nat = sim_nat(sim, outside, nat_kind[kind].mapping, nat_kind[kind].filtering,
+		      nat_kind[kind].allocation, NULL);
+	nat->firewall = kind == WORLD_FIREWALL;
+	nat->udp_blocked = kind == WORLD_UDP_BLOCKED;
+	nat->other_rate = kind == WORLD_SEQUENTIAL ? WORLD_OTHERS : 0;
+	return nat;
+}
+
 struct sim_iface *world_attach(struct sim_host *h, enum world_nat kind, u32 network,
 			       struct sim_nat **ret_nat)
 {
-	char name[IFNAME_SIZE], inside[32], outside[32];
-	struct sim_nat *nat = NULL;
+	const bool public = kind == WORLD_PUBLIC || kind == WORLD_FIREWALL;
+	char name[IFNAME_SIZE], address[32], middle[32];
+	struct sim_nat *outer = NULL, *nat;
 	struct sim_iface *i;
 
 	snprintf(name, sizeof(name), "eth%u", h->iface_count);
-	snprintf(inside, sizeof(inside), "192.168.%u.2", network);
-	snprintf(outside, sizeof(outside), "198.51.%u.1", network);
+	snprintf(address, sizeof(address), public ? "198.51.%u.1" : "192.168.%u.2", network);
+	snprintf(middle, sizeof(middle), "100.64.%u.2", network);
 	if (kind != WORLD_PUBLIC)
-		nat = sim_nat(h->sim, outside, nat_kind[kind].mapping, nat_kind[kind].filtering,
-			      nat_kind[kind].allocation, NULL);
-	if (kind == WORLD_FIREWALL)
-		nat->firewall = true;
-	i = sim_iface(h, name, nat && !nat->firewall ? inside : outside, nat);
+		outer = outer_nat(h->sim, kind, network);
+	nat = outer;
+	if (kind == WORLD_CARRIER)
+		nat = sim_nat(h->sim, middle, SIM_EI, SIM_APD, SIM_PRESERVE, outer);
+	i = sim_iface(h, name, address, nat);
 	sim_iface_link(i, &world_link);
 	if (ret_nat)
-		*ret_nat = nat;
+		*ret_nat = outer;
 	return i;
+}
+
+struct sim_host *world_map(struct sim *sim, const char *name)
+{
+	struct sim_host *map = sim_map(sim, name);
+
+	for (u32 n = 0; n < 4; n++) {
+		const char *address = n / 2 ? "203.0.113.6" : "203.0.113.5";
+
+		sim_iface_link(sim_map_listen(map, address, (u16)(WIRE_PORT_MAP + n % 2)),
+			       &world_link);
+	}
+	return map;
 }
 
 void world_meet(struct world *w, const char *name, enum world_nat a, enum world_nat b)
 {
 	*w = (struct world){ .sim = sim_create(name) };
-	w->map = sim_map(w->sim, "map");
+	w->map = world_map(w->sim, "map");
 	w->a = sim_node(w->sim, "a");
 	w->b = sim_node(w->sim, "b");
-	sim_iface_link(sim_iface(w->map, "eth0", "203.0.113.5", NULL), &world_link);
 	world_attach(w->a, a, 1, &w->nat_a);
 	world_attach(w->b, b, 2, &w->nat_b);
 	sim_befriend(w->a, w->b, false);

@@ -35,22 +35,30 @@ u64 world_scale(u64 full);
 /* a and b, each with so many interfaces on the internet and a tunnel; not started. */
 void world_pair(struct world *w, const char *name, u32 ifaces_a, u32 ifaces_b);
 
+#define WORLD_OTHERS 5.0
+
 enum world_nat {
 	WORLD_PUBLIC,
 	WORLD_FIREWALL,
 	WORLD_FULL_CONE,
 	WORLD_ADDRESS_RESTRICTED,
-	WORLD_PORT_RESTRICTED,
+	WORLD_PORT_RESTRICTED,   /* which preserves ports */
+	WORLD_OTHER_PORTS,       /* the same, which does not */
+	WORLD_CARRIER,           /* two layers, each filters as port-restricted */
 	WORLD_ADDRESS_DEPENDENT, /* mapping; filter as port-restricted */
-	WORLD_SYMMETRIC,
-	WORLD_SEQUENTIAL,
+	WORLD_SYMMETRIC,         /* at random */
+	WORLD_SEQUENTIAL,        /* symmetric; others take WORLD_OTHERS ports a second */
+	WORLD_UDP_BLOCKED,
 	WORLD_NATS,
 };
 
 const char *world_nat_name(enum world_nat kind);
+/* The map, with two addresses of two ports each. */
+struct sim_host *world_map(struct sim *sim, const char *name);
 /* a and b behind these, and a map; not started. */
 void world_meet(struct world *w, const char *name, enum world_nat a, enum world_nat b);
-/* An interface of h behind a NAT (or none) of this kind, nth of its network. */
+/* An interface of h behind a NAT (or none) of this kind, nth of its network; of two layers the
+ * outer one is told. */
 struct sim_iface *world_attach(struct sim_host *h, enum world_nat kind, u32 network,
 			       struct sim_nat **ret_nat);
 
