@@ -45,7 +45,7 @@ static u64 back_off(u64 first, u32 tries, u64 max)
 
 /* --- sending --------------------------------------------------------------------------------- */
 
-static bool map_put_frames(struct buf *b, const struct frame *frames, size_t count)
+static bool map_put_frames(struct buf *b, const struct frame *frames, size_t count, u32 pad_to)
 {
 	u32 used = 0;
 
@@ -56,30 +56,44 @@ static bool map_put_frames(struct buf *b, const struct frame *frames, size_t cou
 			return false;
 		used += (u32)size;
 	}
-	b->length = used;
+	if (used < pad_to)
+		frame_pad(b->bytes + BUF_HEADROOM + used, pad_to - used);
+	b->length = used < pad_to ? pad_to : used;
 	return true;
+}
+
+bool map_send_way(struct engine *e, struct map *m, u64 now, const struct map_way *way,
+		  const struct frame *frames, size_t count, u32 pad_to)
+{
+	struct queued q = { .deadline = TIME_NEVER, .peer = NO_INDEX, .tunnel = NO_INDEX };
+	struct buf *b = buf_get(e->options.pool);
+	bool sent = false;
+
+	if (!b)
+		return false;
+	q.destination = way->to;
+	q.socket = way->socket;
+	if (map_put_frames(b, frames, count, pad_to)) {
+		u32 size = b->length;
+
+		sent = assoc_seal(&m->assoc, now, buf_push(b, WIRE_HEADER_SIZE), size) == 0;
+		b->length += TAG_SIZE;
+		sent = sent && iface_queue(e, way->iface, b, &q);
+	}
+	buf_put(b);
+	return sent;
 }
 
 bool map_send_frames(struct engine *e, struct map *m, u64 now, u8 iface, const struct frame *frames,
 		     size_t count)
 {
 	const struct endpoint *to = map_endpoint(e, m, iface);
-	struct queued q = { .deadline = TIME_NEVER, .peer = NO_INDEX, .tunnel = NO_INDEX };
-	struct buf *b = to ? buf_get(e->options.pool) : NULL;
-	bool sent = false;
+	struct map_way way = { .iface = iface };
 
-	if (!b)
+	if (!to)
 		return false;
-	q.destination = *to;
-	if (map_put_frames(b, frames, count)) {
-		u32 size = b->length;
-
-		sent = assoc_seal(&m->assoc, now, buf_push(b, WIRE_HEADER_SIZE), size) == 0;
-		b->length += TAG_SIZE;
-		sent = sent && iface_queue(e, iface, b, &q);
-	}
-	buf_put(b);
-	return sent;
+	way.to = *to;
+	return map_send_way(e, m, now, &way, frames, count, 0);
 }
 
 static void map_send_initiation(struct engine *e, struct map *m)
@@ -91,7 +105,7 @@ static void map_send_initiation(struct engine *e, struct map *m)
 		const struct endpoint *to = map_endpoint(e, m, iface);
 
 		if (to)
-			iface_queue_bytes(e, iface, to, bytes, WIRE_INITIATION_SIZE);
+			iface_queue_bytes(e, iface, 0, to, bytes, WIRE_INITIATION_SIZE);
 	}
 }
 
@@ -101,6 +115,7 @@ static void send_registration(struct engine *e, struct map *m, u64 now, u8 iface
 
 	f.register_request.interface = iface;
 	f.register_request.lan = e->ifaces[iface]->options.local;
+	f.register_request.nat = nattest_wire(e->ifaces[iface]);
 	map_send_frames(e, m, now, iface, &f, 1);
 }
 
@@ -152,9 +167,10 @@ static void take_registration(struct engine *e, struct map *m, const struct arri
 	r->tries = 0;
 	r->answered_at = in->now;
 	r->next = in->now + e->options.scan_interval;
-	r->next_keepalive = in->now + e->options.keepalive_interval;
+	r->next_keepalive = in->now + nattest_keepalive(e, (u8)f->interface);
 	map_arm(e, m, m->next_query);
 	map_arm(e, m, time_min(r->next, r->next_keepalive));
+	nattest_registered(e, m, in, map_endpoint(e, m, (u8)f->interface), f);
 }
 
 static void take_deregistration(struct map *m, u16 which)
@@ -176,6 +192,9 @@ static void map_frame(struct engine *e, struct map *m, const struct arrival *in,
 	case FRAME_DEREGISTER_RESPONSE:
 		take_deregistration(m, f->deregister.interface);
 		break;
+	case FRAME_NAT_TEST:
+		nattest_take(e, m, in, &f->nat_test);
+		break;
 	default:
 		break; /* PROBE_REPLY: that it came is all that it says */
 	}
@@ -189,7 +208,8 @@ void map_receive(struct engine *e, struct map *m, const struct arrival *in,
 	struct frame f;
 	int more;
 
-	map_answered(e, m, in->now, in->iface);
+	if (in->socket == 0)
+		map_answered(e, m, in->now, in->iface);
 	while ((more = frame_next(&at, &left, &f)) > 0)
 		map_frame(e, m, in, &f);
 	if (more < 0)
@@ -257,7 +277,7 @@ static void expire_registration(struct engine *e, struct map *m, u64 now, u8 ifa
 	} else if (r->state == REG_DONE && r->next_keepalive <= now) {
 		send_keepalive(e, m, now, iface);
 		r->next_keepalive =
-			now + back_off(RETRY_FIRST, r->tries, e->options.keepalive_interval);
+			now + back_off(RETRY_FIRST, r->tries, nattest_keepalive(e, iface));
 	} else {
 		return;
 	}
@@ -364,6 +384,7 @@ void engine_remove_map(struct engine *e, u64 now, u16 map)
 	m->used = false;
 	m->expiry = TIME_NEVER;
 	map_forget_mappings(e, m, now);
+	nattest_map_removed(e, now, m);
 }
 
 void engine_set_map_endpoints(struct engine *e, u64 now, u16 map, const struct endpoint *endpoints,

@@ -118,7 +118,7 @@ static void send_probe(struct engine *e, struct peer *p, u64 now, u8 path,
 	}
 	if (!answer_to || to->state == PATH_PROBING) {
 		frames[count].type = FRAME_PROBE;
-		path_probe(to, now, p->busy_until > now, e->options.keepalive_interval,
+		path_probe(to, now, p->busy_until > now, nattest_keepalive(e, to->iface),
 			   &frames[count++].probe);
 		if (nat_override_frame(e, to->iface, &frames[count]))
 			count++;
@@ -152,7 +152,7 @@ static void send_initiation(struct engine *e, struct peer *p)
 	for (u64 mask = p->used_mask; bytes && mask; mask &= mask - 1) {
 		const struct path *path = &p->paths[__builtin_ctzll(mask)];
 
-		iface_queue_bytes(e, path->iface, &path->remote, bytes, WIRE_INITIATION_SIZE);
+		iface_queue_bytes(e, path->iface, 0, &path->remote, bytes, WIRE_INITIATION_SIZE);
 	}
 }
 
