@@ -7,6 +7,7 @@
 #define WARP_VIEW_H
 
 #include "warp/engine.h"
+#include "warp/natclass.h"
 #include "warp/path.h"
 
 struct iface_view {
@@ -15,6 +16,7 @@ struct iface_view {
 	u32 mtu;
 	bool resting;
 	u64 sent_packets, sent_bytes, received_packets, received_bytes, send_errors;
+	struct nat_class nat;
 	struct {
 		bool registered;
 		u64 answered_at; /* ns, 0: never */

@@ -2,7 +2,7 @@
 /*
  * wire.h - the only room that knows bytes. Everything is big-endian; nothing is padded.
  *
- * The first byte of every datagram is 0xc1..0xc4: never that of STUN (0x00-0x3f), of TURN
+ * The first byte of every datagram is 0xc1..0xc5: never that of STUN (0x00-0x3f), of TURN
  * ChannelData (0x40-0x7f) or of RTP (0x80-0xbf), so that a socket can speak those too.
  *
  *  INITIATION (152 bytes)               RESPONSE (108 bytes)
@@ -16,6 +16,10 @@
  *   4  receiver index                    4  receiver index
  *   8  nonce [24], sealed cookie [32]    8  counter [8]
  *                                       16  sealed frames, then the tag [16]
+ *
+ *  RETURN (12 bytes), to oneself through the NAT
+ *   0  kind 0xc5, 0, 0, 0
+ *   4  nonce [8]
  *
  * Frames. One byte of type; then, unless the high bit of the type is set, a length (u16) of the
  * body; with the high bit set the frame is the last and its body runs to the end. Unknown types
@@ -60,6 +64,7 @@ enum wire_kind {
 	WIRE_RESPONSE = 0xc2,
 	WIRE_COOKIE = 0xc3,
 	WIRE_TRANSPORT = 0xc4,
+	WIRE_RETURN = 0xc5,
 };
 
 #define WIRE_HEADER_SIZE 16u
@@ -85,6 +90,7 @@ struct wire_hello {
 #define WIRE_RESPONSE_NOISE 12u
 #define WIRE_RESPONSE_SIZE (WIRE_RESPONSE_NOISE + NOISE_2_OVERHEAD + WIRE_HELLO_SIZE + 2 * MAC_SIZE)
 #define WIRE_COOKIE_SIZE (8u + XNONCE_SIZE + 32u)
+#define WIRE_RETURN_SIZE 12u
 
 _Static_assert(WIRE_RESPONSE_SIZE <= WIRE_INITIATION_SIZE, "an answer is larger than the question");
 _Static_assert(WIRE_COOKIE_SIZE <= WIRE_INITIATION_SIZE, "an answer is larger than the question");
@@ -173,6 +179,10 @@ enum frame_type {
 #define WIRE_KEYS_MAX 32u
 #define WIRE_MAPPINGS_MAX 32u
 #define WIRE_OTHERS_MAX 8u
+#define WIRE_NAT_PRESERVES 1u
+#define WIRE_NAT_HAIRPIN 2u
+#define WIRE_NAT_DEPENDENT 4u
+#define FRAME_NAT_TEST_MAX 30u /* with its header */
 #define WIRE_ALL_INTERFACES 0xffffu
 #define MAPPING_PUSH 1u
 
@@ -293,6 +303,10 @@ struct frame {
 		struct frame_nat_test nat_test;
 	};
 };
+
+void wire_put_return(u8 p[static WIRE_RETURN_SIZE], u64 nonce);
+/* False: it is none. */
+bool wire_get_return(const u8 *p, size_t size, u64 *ret_nonce);
 
 /* Takes the next frame from *p (of *size bytes) and moves both on. 1: *ret is a frame (payload and
  * key pointers point into the datagram); 0: there are no more; -EBADMSG: malformed, stop. Trailing

@@ -281,7 +281,7 @@ static size_t carry(struct world *w, int side)
 
 		for (size_t k = 0; k < some; k++) {
 			if (path_to(w, !side, &out[k].destination) == (int)n)
-				engine_receive(w->engine[!side], w->now, w->iface[!side][n],
+				engine_receive(w->engine[!side], w->now, w->iface[!side][n], 0,
 					       &w->at[side][n], copy_of(w, out[k].buf));
 		}
 		engine_sent(w->engine[side], w->now, w->iface[side][n], some);
@@ -444,7 +444,7 @@ static void work_rx(struct world *w)
 	struct delivery d;
 
 	for (u32 n = 0; n < w->ready_count; n++) {
-		engine_receive(w->engine[1], w->now, w->iface[1][0], &w->at[0][0], w->ready[n]);
+		engine_receive(w->engine[1], w->now, w->iface[1][0], 0, &w->at[0][0], w->ready[n]);
 		while (engine_next_delivery(w->engine[1], &d)) {
 			w->done += d.size == SIZE;
 			buf_put(d.buf);
@@ -459,7 +459,7 @@ static void prepare_copies(struct world *w)
 
 	prepare_trains(w);
 	for (u32 n = 0; n < w->ready_count; n++) {
-		engine_receive(w->engine[1], w->now, w->iface[1][0], &w->at[0][0],
+		engine_receive(w->engine[1], w->now, w->iface[1][0], 0, &w->at[0][0],
 			       copy_of(w, w->ready[n]));
 		while (engine_next_delivery(w->engine[1], &d))
 			buf_put(d.buf);
@@ -471,7 +471,7 @@ static void work_copies(struct world *w)
 	struct delivery d;
 
 	for (u32 n = 0; n < w->ready_count; n++) {
-		engine_receive(w->engine[1], w->now, w->iface[1][1], &w->at[0][1], w->ready[n]);
+		engine_receive(w->engine[1], w->now, w->iface[1][1], 0, &w->at[0][1], w->ready[n]);
 		check(!engine_next_delivery(w->engine[1], &d), "a copy was delivered");
 		w->done += w->train;
 	}

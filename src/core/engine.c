@@ -200,6 +200,8 @@ void engine_receive_datagram(struct engine *e, struct arrival *in, u8 *data, u32
 	struct hub_result r;
 
 	in->size = size;
+	if (nattest_returned(e, in, data, size))
+		return;
 	hub_receive(e->hub, in->now, &in->source, data, size, &r);
 	switch (r.verdict) {
 	case HUB_OPENED:
@@ -209,7 +211,7 @@ void engine_receive_datagram(struct engine *e, struct arrival *in, u8 *data, u32
 	case HUB_REPLY:
 		if (r.reason == DROP_COOKIE_REQUIRED)
 			drop_count(&e->drops, r.reason);
-		iface_queue_bytes(e, in->now, in->iface, &in->source, r.reply, r.reply_size);
+		iface_queue_bytes(e, in->now, in->iface, in->socket, &in->source, r.reply, r.reply_size);
 		break;
 	case HUB_ESTABLISHED:
 		established(e, in, &r);
@@ -266,6 +268,7 @@ void engine_expire(struct engine *e, u64 now)
 	iface_expire(e, now);
 	fragment_expire(e, now);
 	order_expire(e, now);
+	nattest_expire(e, now);
 	for (u32 n = 0; n < e->peer_limit; n++) {
 		if (e->peers[n] && e->peers[n]->expiry <= now)
 			peer_expire(e, e->peers[n], now);
@@ -276,6 +279,7 @@ void engine_expire(struct engine *e, u64 now)
 	}
 	next = time_min(iface_next_expiry(e), fragment_next_expiry(e));
 	next = time_min(next, order_next_expiry(e));
+	next = time_min(next, nattest_next_expiry(e));
 	for (u32 n = 0; n < e->peer_limit; n++) {
 		if (e->peers[n])
 			next = time_min(next, e->peers[n]->expiry);

@@ -5,6 +5,7 @@
  *   engine.c    the facade: demultiplexes what comes in, keeps the timer, hands out what goes out
  *   iface.c     local interfaces and the outbox of each
  *   peer.c      peers: sessions, probes, control frames
+ *   peers.c     peers come and go
  *   nat.c       candidates and overrides: which paths a peer ought to have
  *   pathset.c   the paths of a peer, and which of them carry data
  *   send.c      payloads on their way out: peer, paths, framing
@@ -12,6 +13,7 @@
  *   train.c     the run of datagrams that may still grow
  *   fragment.c  putting fragments together
  *   order.c     payloads of ordered tunnels wait for those before them
+ *   nattest.c   what each interface finds out about its NAT
  *   mapproto.c  the node's side of the map: registrations
  *   mapquery.c  and what it is asked about peers
  *   relay.c     paths that lead through a map
@@ -22,6 +24,7 @@
 
 #include "warp/engine.h"
 #include "warp/hub.h"
+#include "warp/natclass.h"
 #include "warp/path.h"
 #include "warp/reorder.h"
 #include "warp/view.h"
@@ -67,6 +70,14 @@ struct outbox {
 	struct queued entry[OUTBOX_SIZE];
 };
 
+/* The tests of an interface's NAT. */
+struct nattest {
+	struct natclass class;
+	u16 map;              /* that is asked, MAX_MAPS: none */
+	u16 socket;           /* number of the spare socket, or of the last one */
+	struct wire_nat told; /* to the maps, or about to be */
+};
+
 struct iface {
 	bool used;
 	struct iface_options options;
@@ -75,6 +86,7 @@ struct iface {
 	u64 rest_until;
 	u64 sent_packets, sent_bytes, received_packets, received_bytes, send_errors;
 	struct outbox outbox;
+	struct nattest nat;
 };
 
 /* --- tunnels --------------------------------------------------------------------------------- */
@@ -260,7 +272,8 @@ bool iface_queue(struct engine *e, u64 now, u8 iface, struct buf *b, const struc
 /* How many payloads more its outbox takes. */
 u32 iface_room(const struct engine *e, u8 iface);
 /* Queues raw bytes (a handshake message) to destination. */
-void iface_queue_bytes(struct engine *e, u64 now, u8 iface, const struct endpoint *destination,
+void iface_queue_bytes(struct engine *e, u64 now, u8 iface, u16 socket,
+		       const struct endpoint *destination,
 		       const u8 *bytes, size_t size);
 void iface_forget_peer(struct engine *e, u16 peer);
 void iface_forget_tunnel(struct engine *e, u16 tunnel);
@@ -365,6 +378,24 @@ u64 order_next_expiry(const struct engine *e);
 void order_expire(struct engine *e, u64 now);
 u32 order_waiting(const struct engine *e, u16 tunnel);
 
+/* nattest.c */
+void nattest_begin(struct engine *e, struct iface *i);
+u64 nattest_next_expiry(const struct engine *e);
+void nattest_expire(struct engine *e, u64 now);
+/* A registration was answered by the map at this endpoint (NULL: it has none any more); f->interface is
+ * in use. */
+void nattest_registered(struct engine *e, const struct map *m, const struct arrival *in,
+			const struct endpoint *at, const struct frame_register_response *f);
+void nattest_map_removed(struct engine *e, u64 now, const struct map *m);
+void nattest_take(struct engine *e, const struct map *m, const struct arrival *in,
+		  const struct frame_nat_test *f);
+/* Is it a datagram of ours that the NAT has turned back? */
+bool nattest_returned(struct engine *e, const struct arrival *in, const u8 *data, u32 size);
+struct wire_nat nattest_wire(const struct iface *i);
+/* How often something goes over an idle mapping of iface: keepalive_interval, or more often where
+ * mappings do not live that long. */
+u64 nattest_keepalive(const struct engine *e, u8 iface);
+
 /* mapproto.c */
 void map_arm(struct engine *e, struct map *m, u64 at);
 void map_expire(struct engine *e, struct map *m, u64 now);
@@ -380,7 +411,17 @@ void map_shutdown(struct engine *e, struct map *m, u64 now);
 const struct endpoint *map_endpoint(const struct engine *e, const struct map *m, u8 iface);
 /* Seals what lies in b. */
 bool map_session_seal(struct map *m, u64 now, struct buf *b);
-/* Seals frames to the map and queues them on iface. */
+/* A way to the map. */
+struct map_way {
+	u8 iface;
+	u16 socket;
+	struct endpoint to;
+};
+
+/* Seals frames, padded to at least pad_to bytes, and queues them. */
+bool map_send_way(struct engine *e, struct map *m, u64 now, const struct map_way *way,
+		  const struct frame *frames, size_t count, u32 pad_to);
+/* The same to the map's own endpoint, through the interface's own socket. */
 bool map_send_frames(struct engine *e, struct map *m, u64 now, u8 iface, const struct frame *frames,
 		     size_t count);
 

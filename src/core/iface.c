@@ -87,10 +87,12 @@ bool iface_queue(struct engine *e, u64 now, u8 iface, struct buf *b, const struc
 	return true;
 }
 
-void iface_queue_bytes(struct engine *e, u64 now, u8 iface, const struct endpoint *destination,
+void iface_queue_bytes(struct engine *e, u64 now, u8 iface, u16 socket,
+		       const struct endpoint *destination,
 		       const u8 *bytes, size_t size)
 {
 	struct queued q = { .destination = *destination,
+			    .socket = socket,
 			    .deadline = TIME_NEVER,
 			    .peer = NO_INDEX,
 			    .tunnel = NO_INDEX };
@@ -311,6 +313,7 @@ int engine_iface_add(struct engine *e, u64 now, const struct iface_options *opti
 		return -ENOMEM;
 	i->used = true;
 	i->options = *options;
+	nattest_begin(e, i);
 	e->ifaces[n] = i;
 	e->iface_mask |= 1u << n;
 	*ret_iface = n;

@@ -44,7 +44,7 @@ static u64 back_off(u64 first, u32 tries, u64 max)
 
 /* --- sending --------------------------------------------------------------------------------- */
 
-static bool map_put_frames(struct buf *b, const struct frame *frames, size_t count)
+static bool map_put_frames(struct buf *b, const struct frame *frames, size_t count, u32 pad_to)
 {
 	u32 used = 0;
 
@@ -55,7 +55,9 @@ static bool map_put_frames(struct buf *b, const struct frame *frames, size_t cou
 			return false;
 		used += (u32)size;
 	}
-	b->length = used;
+	if (used < pad_to)
+		frame_pad(b->bytes + BUF_HEADROOM + used, pad_to - used);
+	b->length = used < pad_to ? pad_to : used;
 	return true;
 }
 
@@ -69,21 +71,33 @@ bool map_session_seal(struct map *m, u64 now, struct buf *b)
 	return true;
 }
 
-bool map_send_frames(struct engine *e, struct map *m, u64 now, u8 iface, const struct frame *frames,
-		     size_t count)
+bool map_send_way(struct engine *e, struct map *m, u64 now, const struct map_way *way,
+		  const struct frame *frames, size_t count, u32 pad_to)
 {
-	const struct endpoint *to = map_endpoint(e, m, iface);
 	struct queued q = { .deadline = TIME_NEVER, .peer = NO_INDEX, .tunnel = NO_INDEX };
-	struct buf *b = to ? buf_get(e->options.pool) : NULL;
+	struct buf *b = buf_get(e->options.pool);
 	bool sent = false;
 
 	if (!b)
 		return false;
-	q.destination = *to;
-	if (map_put_frames(b, frames, count) && map_session_seal(m, now, b))
-		sent = iface_queue(e, now, iface, b, &q);
+	q.destination = way->to;
+	q.socket = way->socket;
+	if (map_put_frames(b, frames, count, pad_to) && map_session_seal(m, now, b))
+		sent = iface_queue(e, now, way->iface, b, &q);
 	buf_put(b);
 	return sent;
+}
+
+bool map_send_frames(struct engine *e, struct map *m, u64 now, u8 iface, const struct frame *frames,
+		     size_t count)
+{
+	const struct endpoint *to = map_endpoint(e, m, iface);
+	struct map_way way = { .iface = iface };
+
+	if (!to)
+		return false;
+	way.to = *to;
+	return map_send_way(e, m, now, &way, frames, count, 0);
 }
 
 static void map_send_initiation(struct engine *e, struct map *m, u64 now)
@@ -95,7 +109,7 @@ static void map_send_initiation(struct engine *e, struct map *m, u64 now)
 		const struct endpoint *to = map_endpoint(e, m, iface);
 
 		if (to)
-			iface_queue_bytes(e, now, iface, to, bytes, WIRE_INITIATION_SIZE);
+			iface_queue_bytes(e, now, iface, 0, to, bytes, WIRE_INITIATION_SIZE);
 	}
 }
 
@@ -105,6 +119,7 @@ static void send_registration(struct engine *e, struct map *m, u64 now, u8 iface
 
 	f.register_request.interface = iface;
 	f.register_request.lan = e->ifaces[iface]->options.local;
+	f.register_request.nat = nattest_wire(e->ifaces[iface]);
 	map_send_frames(e, m, now, iface, &f, 1);
 }
 
@@ -162,9 +177,10 @@ static void take_registration(struct engine *e, struct map *m, const struct arri
 	r->tries = 0;
 	r->answered_at = in->now;
 	r->next = in->now + e->options.scan_interval;
-	r->next_keepalive = in->now + e->options.keepalive_interval;
+	r->next_keepalive = in->now + nattest_keepalive(e, (u8)f->interface);
 	map_arm(e, m, m->next_query);
 	map_arm(e, m, time_min(r->next, r->next_keepalive));
+	nattest_registered(e, m, in, map_endpoint(e, m, (u8)f->interface), f);
 }
 
 static void take_deregistration(struct map *m, u16 which)
@@ -189,6 +205,9 @@ static void map_frame(struct engine *e, struct map *m, const struct arrival *in,
 	case FRAME_DEREGISTER_RESPONSE:
 		take_deregistration(m, f->deregister.interface);
 		break;
+	case FRAME_NAT_TEST:
+		nattest_take(e, m, in, &f->nat_test);
+		break;
 	default:
 		break; /* PROBE_REPLY: that it came is all that it says */
 	}
@@ -202,7 +221,8 @@ void map_receive(struct engine *e, struct map *m, const struct arrival *in,
 	struct frame f;
 	int more;
 
-	map_answered(e, m, in->now, in->iface);
+	if (in->socket == 0)
+		map_answered(e, m, in->now, in->iface);
 	while ((more = frame_next(&at, &left, &f)) > 0)
 		map_frame(e, m, in, &f);
 	if (more < 0)
@@ -270,7 +290,7 @@ static void expire_registration(struct engine *e, struct map *m, u64 now, u8 ifa
 	} else if (r->state == REG_DONE && r->next_keepalive <= now) {
 		send_keepalive(e, m, now, iface);
 		r->next_keepalive =
-			now + back_off(RETRY_FIRST, r->tries, e->options.keepalive_interval);
+			now + back_off(RETRY_FIRST, r->tries, nattest_keepalive(e, iface));
 	} else {
 		return;
 	}
@@ -391,6 +411,7 @@ void engine_remove_map(struct engine *e, u64 now, u16 map)
 	m->used = false;
 	m->expiry = TIME_NEVER;
 	map_forget_mappings(e, m, now);
+	nattest_map_removed(e, now, m);
 }
 
 void engine_set_map_endpoints(struct engine *e, u64 now, u16 map, const struct endpoint *endpoints,

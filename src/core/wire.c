@@ -406,3 +406,17 @@ void frame_put_fragment_header(u8 p[static FRAME_FRAGMENT_HEADER], const struct 
 	put_u16(p + 8, f->unit);
 	put_u16(p + 10, (u16)(f->total - 1));
 }
+
+void wire_put_return(u8 p[static WIRE_RETURN_SIZE], u64 nonce)
+{
+	put_u32(p, (u32)WIRE_RETURN << 24);
+	put_u64(p + 4, nonce);
+}
+
+bool wire_get_return(const u8 *p, size_t size, u64 *ret_nonce)
+{
+	if (size != WIRE_RETURN_SIZE || get_u32(p) != (u32)WIRE_RETURN << 24)
+		return false;
+	*ret_nonce = get_u64(p + 4);
+	return true;
+}

@@ -7,6 +7,7 @@
  *   spin.c      looking again before sleeping
  *   drain.c     what the engine has to give: to sockets, to gates
  *   links.c     a socket for each usable local address
+ *   sockets.c   more sockets of these, as the engine demands them
  *   hosts.c     names of maps and peers to endpoints, asked again and again
  *   config.c    from one configuration to the next: start and reload are the same
  *   tunnels.c   tunnels and their gates
@@ -53,6 +54,7 @@ struct link {
 	struct udp *udp;
 	u64 routed_at; /* the last time that the engine was told */
 	ev_io read, write;
+	struct extra *extras; /* more sockets */
 };
 
 /* A name, or a number, and what it stands for. */
@@ -172,6 +174,16 @@ void links_retry(struct daemon *d);
 void links_reopen(struct daemon *d);
 void links_close(struct daemon *d);
 void link_set_blocked(struct daemon *d, struct link *l, bool blocked);
+/* Reads one batch from one of its sockets; how many bytes that were, 0: nothing waits any more. */
+u32 link_read(struct daemon *d, struct link *l, struct udp *udp, u16 socket);
+
+/* --- sockets.c --- */
+
+/* Does what the engine demands. True: there was something. */
+bool sockets_serve(struct daemon *d);
+/* NULL: there is none of this number (any more). */
+struct udp *socket_of(struct link *l, u16 number);
+void sockets_close(struct daemon *d, struct link *l);
 
 /* --- hosts.c --- */
 

@@ -12,16 +12,29 @@
 
 #include "warp/memory.h"
 
+/* How many of the first go through the same socket. */
+static size_t run_of(const struct outgoing *out, size_t count)
+{
+	size_t n = 1;
+
+	while (n < count && out[n].socket == out[0].socket)
+		n++;
+	return n;
+}
+
 /* Sends a batch. False: nothing more can be sent now. */
 static bool send_batch(struct daemon *d, struct link *l)
 {
 	struct outgoing out[UDP_BATCH];
 	size_t sent, count = engine_outgoing(d->engine, d->now, l->iface, out, UDP_BATCH);
+	struct udp *udp = count ? socket_of(l, out[0].socket) : NULL;
 	int error = 0;
 
 	if (!count)
 		return false;
-	sent = udp_send(l->udp, d->batch, out, count, &error);
+	count = run_of(out, count);
+	/* What was for a socket that has been closed is lost. */
+	sent = udp ? udp_send(udp, d->batch, out, count, &error) : count;
 	if (sent)
 		engine_sent(d->engine, d->now, l->iface, sent);
 	if (sent == count)
@@ -79,7 +92,9 @@ static void drain_deliveries(struct daemon *d)
 void drain(struct daemon *d)
 {
 	drain_deliveries(d); /* first: an application waits for them */
-	drain_links(d);
+	do
+		drain_links(d);
+	while (sockets_serve(d));
 }
 
 static bool settle_gates(struct daemon *d)

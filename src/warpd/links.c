@@ -31,18 +31,17 @@ static struct link *find(struct daemon *d, const struct netmon_address *a)
 
 /* --- watchers ----------------------------------------------------------------------------- */
 
-/* Reads one batch; how many bytes that were, 0: nothing waits any more. */
-static u32 read_batch(struct daemon *d, struct link *l)
+u32 link_read(struct daemon *d, struct link *l, struct udp *udp, u16 socket)
 {
 	struct received received[LINK_BATCH];
-	int i, count = udp_receive(l->udp, d->batch, received, LINK_BATCH);
+	int i, count = udp_receive(udp, d->batch, received, LINK_BATCH);
 	u32 bytes = 0;
 
 	if (count > 0)
 		spin_traffic(&d->spin, d->now);
 	for (i = 0; i < count; i++) {
 		bytes += received[i].buf->length;
-		engine_receive(d->engine, d->now, l->iface, 0, &received[i].source,
+		engine_receive(d->engine, d->now, l->iface, socket, &received[i].source,
 			       received[i].buf);
 		/* A train may hold many payloads, and the engine's queue is bounded. */
 		if (engine_deliveries(d->engine) >= DELIVERIES_AT_ONCE)
@@ -54,11 +53,12 @@ static u32 read_batch(struct daemon *d, struct link *l)
 static void on_readable(struct ev_loop *loop, ev_io *w, int events)
 {
 	struct daemon *d = daemon_of(loop);
+	struct link *l = w->data;
 	u32 bytes = 0, batches = 0, more;
 
 	(void)events;
 	do {
-		more = read_batch(d, w->data);
+		more = link_read(d, l, l->udp, 0);
 		bytes += more;
 		/* Each train holds a buffer until then, however small it is. */
 		if (++batches % LINK_BATCHES == 0)
@@ -151,6 +151,7 @@ static void close_link(struct daemon *d, struct link *l)
 	engine_iface_remove(d->engine, d->now, l->iface);
 	ev_io_stop(d->loop, &l->read);
 	ev_io_stop(d->loop, &l->write);
+	sockets_close(d, l);
 	udp_close(l->udp);
 	l->used = false;
 }

@@ -81,6 +81,31 @@ static json_t *iface_maps(const struct daemon *d, const struct iface_view *v)
 	return ret;
 }
 
+static json_t *seconds_or_null(u64 ns)
+{
+	return ns && ns != TIME_NEVER ? json_real((double)ns / (double)NS_PER_S) : json_null();
+}
+
+/* What stands between the interface and the world, in the terms of RFC 4787. */
+static json_t *nat(const struct nat_class *is)
+{
+	json_t *ret = json_object();
+	bool has_size = is->step == NAT_STEP_INDEPENDENT || is->step == NAT_STEP_DEPENDENT;
+
+	json_object_set_new(ret, "verdict", json_string(nat_verdict_name(is->verdict)));
+	json_object_set_new(ret, "mapping", json_string(nat_mapping_name(is->mapping)));
+	json_object_set_new(ret, "dependent", json_string(nat_answer_name(is->dependent)));
+	json_object_set_new(ret, "filtering", json_string(nat_filtering_name(is->filtering)));
+	json_object_set_new(ret, "preserves_ports", json_string(nat_answer_name(is->preserves)));
+	json_object_set_new(ret, "port_step", json_string(nat_step_name(is->step)));
+	json_object_set_new(ret, "port_step_size",
+			    has_size ? json_integer(is->step_size) : json_null());
+	json_object_set_new(ret, "hairpin", json_string(nat_answer_name(is->hairpin)));
+	json_object_set_new(ret, "lifetime_min", seconds_or_null(is->lifetime_lower));
+	json_object_set_new(ret, "lifetime_max", seconds_or_null(is->lifetime_upper));
+	return ret;
+}
+
 static json_t *interfaces(const struct daemon *d)
 {
 	json_t *ret = json_array(), *iface;
@@ -100,6 +125,7 @@ static json_t *interfaces(const struct daemon *d)
 		json_object_set_new(iface, "rx_packets", number(v.received_packets));
 		json_object_set_new(iface, "rx_bytes", number(v.received_bytes));
 		json_object_set_new(iface, "send_errors", number(v.send_errors));
+		json_object_set_new(iface, "nat", nat(&v.nat));
 		json_object_set_new(iface, "maps", iface_maps(d, &v));
 		json_array_append_new(ret, iface);
 	}

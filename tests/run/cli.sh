@@ -139,6 +139,10 @@ cat >"$work/status" <<EOF
 {"version": "0.1.0", "public_key": "$key", "crypto": "ipsec-mb", "uptime": 7384,
  "interfaces": [{"name": "eth0", "address": "192.0.2.10:40123", "state": "up", "mtu": 1500,
    "tx_packets": 9, "tx_bytes": 1234567, "rx_packets": 2, "rx_bytes": 99, "send_errors": 0,
+   "nat": {"verdict": "natted", "mapping": "address-and-port-dependent", "dependent": "yes",
+     "filtering": "address-and-port-dependent", "preserves_ports": "no",
+     "port_step": "independent", "port_step_size": 1, "hairpin": "unknown",
+     "lifetime_min": 4.6, "lifetime_max": 6.31},
    "maps": [{"map": "198.51.100.1:13116", "registered": true, "observed": "203.0.113.4:4011",
      "age": 3}]}],
  "maps": [{"address": "198.51.100.1:13116", "public_key": "$key", "state": "connected", "age": 3}],
@@ -180,6 +184,9 @@ shown uptime 'up 2h 3min'
 shown crypto 'ciphers of ipsec-mb$'
 shown interface 'eth0  *192.0.2.10:40123  *up  *1500  *1.2MB  *99B'
 shown how-the-map-sees-it 'seen as 203.0.113.4:4011  *by 198.51.100.1:13116'
+shown nat '^  eth0 192.0.2.10:40123: natted$'
+shown nat-behaviour 'mapping address-and-port-dependent, filtering address-and-port-dependent$'
+shown nat-ports '^    ports independent (+1), lifetime 4.6 to 6.3s$'
 shown map '198.51.100.1:13116  connected  3s'
 shown peer 'peer gcs4: connected, RTT 12.3ms, aes-256-gcm, session 43s'
 shown override 'override on eth0: 203.0.113.9:333 is 203.0.113.9:777'

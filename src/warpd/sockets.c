@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * sockets.c - more UDP sockets of a link, as the engine demands them: on the link's address and device,
+ * on ports of their own. They go with the link.
+ */
+#include "warpd/daemon.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "warp/log.h"
+
+struct extra {
+	struct extra *next;
+	struct link *link;
+	u16 number;
+	struct udp *udp;
+	ev_io read;
+};
+
+static struct extra **find(struct link *l, u16 number)
+{
+	struct extra **at = &l->extras;
+
+	while (*at && (*at)->number != number)
+		at = &(*at)->next;
+	return at;
+}
+
+struct udp *socket_of(struct link *l, u16 number)
+{
+	struct extra *x = number ? *find(l, number) : NULL;
+
+	if (!number)
+		return l->udp;
+	return x ? x->udp : NULL;
+}
+
+static void on_readable(struct ev_loop *loop, ev_io *w, int events)
+{
+	struct daemon *d = daemon_of(loop);
+	struct extra *x = w->data;
+
+	(void)events;
+	link_read(d, x->link, x->udp, x->number);
+	drain(d);
+}
+
+static void open_socket(struct daemon *d, struct link *l, const struct demand *demand)
+{
+	struct udp_options options = { .ifindex = l->address.ifindex };
+	struct extra *x = calloc(1, sizeof(*x));
+	int error = -1;
+
+	options.local.address = l->address.address;
+	options.local.port = demand->port;
+	if (d->conf->interfaces.bind_to_device)
+		memcpy(options.ifname, l->address.ifname, sizeof(options.ifname));
+	if (x && !*find(l, demand->socket))
+		error = udp_open(&x->udp, &options);
+	if (error) {
+		free(x);
+		engine_socket_failed(d->engine, d->now, l->iface, demand->socket);
+		return;
+	}
+	x->link = l;
+	x->number = demand->socket;
+	x->next = l->extras;
+	l->extras = x;
+	ev_io_init(&x->read, on_readable, udp_fd(x->udp), EV_READ);
+	x->read.data = x;
+	ev_io_start(d->loop, &x->read);
+	engine_socket_opened(d->engine, d->now, l->iface, x->number, udp_local(x->udp)->port);
+}
+
+static void close_socket(struct daemon *d, struct extra **at)
+{
+	struct extra *x = *at;
+
+	if (!x)
+		return;
+	*at = x->next;
+	ev_io_stop(d->loop, &x->read);
+	udp_close(x->udp);
+	free(x);
+}
+
+bool sockets_serve(struct daemon *d)
+{
+	struct demand demand;
+	bool any = false;
+
+	while (engine_next_demand(d->engine, &demand)) {
+		struct link *l = &d->links[demand.iface];
+
+		any = true;
+		if (!l->used)
+			continue;
+		if (demand.kind == DEMAND_OPEN_SOCKET)
+			open_socket(d, l, &demand);
+		else
+			close_socket(d, find(l, demand.socket));
+	}
+	return any;
+}
+
+void sockets_close(struct daemon *d, struct link *l)
+{
+	while (l->extras)
+		close_socket(d, &l->extras);
+}
