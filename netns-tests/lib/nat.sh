@@ -296,17 +296,27 @@ declare -A NAT_PORTS=() # router -> how many are on its LAN, if that is a switch
 # nat_switch ROUTER: its `lan` becomes a switch, what was there is port lan1 of it.
 nat_switch()
 {
-	local address
+	local address mac
 	[ -z "${NAT_PORTS[$1]:-}" ] || return 0
+	# Which hosts know already, and which would change with every port.
+	mac=$(ip -n "$(ns "$1")" -j link show dev lan | jq -r '.[].address')
 	address=$(ip -n "$(ns "$1")" -j addr show dev lan |
 		jq -r '.[].addr_info[] | select(.scope == "global") | "\(.local)/\(.prefixlen)"')
 	ip_in "$1" link set dev lan down
 	ip_in "$1" link set dev lan name lan1
-	ip_in "$1" link add name lan type bridge
+	ip_in "$1" addr flush dev lan1
+	ip_in "$1" link add name lan address "$mac" type bridge
 	ip_in "$1" link set dev lan1 master lan
 	ip_in "$1" link set dev lan1 up
 	ip_in "$1" link set dev lan up
-	for address in $address; do ip_in "$1" addr replace "$address" dev lan nodad; done
+	for address in $address; do
+		case $address in
+		*:*) ip_in "$1" addr replace "$address" dev lan nodad ;;
+		*) ip_in "$1" addr replace "$address" dev lan ;;
+		esac
+	done
+	# A switch carries only a moment after its first port.
+	wait_until "ip -n $(ns "$1") link show dev lan | grep -q 'state UP'" 3
 	NAT_PORTS[$1]=1
 }
 
