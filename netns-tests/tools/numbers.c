@@ -14,11 +14,11 @@
  * clock they share), and a pattern that depends on the number, so that mixed-up bytes are seen.
  *
  * The receiver ends when all numbers up to COUNT-1 have come and then a tenth of IDLE-MS passed
- * without any; after IDLE-MS (3000) without any; after WAIT-MS (10000) without a first one. It prints
- * `ready`, and at last one line of JSON: received (all), unique, lost, duplicated, reordered,
- * corrupt, first, last, bytes, longest_gap_ms (between two arrivals) with gap_after (the number before
- * it), longest_run_lost (consecutive numbers), first_at_us (wall clock), and delay_us of p50, p99,
- * max. -m writes the missing numbers to FILE.
+ * without any; after IDLE-MS (3000) without any; after WAIT-MS (10000) without a first one; or at
+ * SIGTERM. It prints `ready`, and at last one line of JSON: received (all), unique, lost, duplicated,
+ * reordered, corrupt, first, last, bytes, longest_gap_ms (between two arrivals) with gap_after (the
+ * number before it), longest_run_lost (consecutive numbers), first_at_us (wall clock), and delay_us of
+ * p50, p99, max. -m writes the missing numbers to FILE.
  * The sender prints {"sent", "errors", "blocked_ms"}, and with -a `at NUMBER` when it is there.
  * Exit status: 0; 2 for bad arguments or a target that cannot be reached.
  */
@@ -27,6 +27,7 @@
 #include <inttypes.h>
 #include <netinet/in.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -333,16 +334,26 @@ static void report(struct tally *t, const struct options *o)
 	       n ? t->delay_us[n - 1] : 0);
 }
 
+static volatile sig_atomic_t ended;
+
+static void on_signal(int number)
+{
+	(void)number;
+	ended = 1;
+}
+
 static int run_receiver(const struct options *o, int fd)
 {
 	struct tally t = { .seen = calloc(o->count, 1), .delay_us = calloc(o->count, sizeof(u32)) };
 	struct pollfd p = { .fd = fd, .events = POLLIN };
+	struct sigaction end = { .sa_handler = on_signal };
 
+	sigaction(SIGTERM, &end, NULL);
 	if (!t.seen || !t.delay_us)
 		die("memory");
 	puts("ready");
 	fflush(stdout);
-	for (;;) {
+	while (!ended) {
 		bool all = t.unique == o->count - o->first;
 		int patience = !t.received ? o->wait_ms : all ? o->idle_ms / 10 : o->idle_ms;
 		ssize_t size;
