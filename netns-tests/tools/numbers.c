@@ -19,7 +19,8 @@
  * reordered, corrupt, first, last, bytes, longest_gap_ms (between two arrivals) with gap_after (the
  * number before it), longest_run_lost (consecutive numbers), first_at_us (wall clock), and delay_us of
  * p50, p99, max. -m writes the missing numbers to FILE.
- * The sender prints {"sent", "errors", "blocked_ms"}, and with -a `at NUMBER` when it is there.
+ * The sender ends after COUNT or at SIGTERM, and prints {"sent", "errors", "blocked_ms"}; with -a also
+ * `at NUMBER` when it is there.
  * Exit status: 0; 2 for bad arguments or a target that cannot be reached.
  */
 #include <arpa/inet.h>
@@ -55,6 +56,14 @@ struct options {
 };
 
 static u8 packet[SIZE_MAX_PAYLOAD];
+
+static volatile sig_atomic_t ended;
+
+static void on_signal(int number)
+{
+	(void)number;
+	ended = 1;
+}
 
 static _Noreturn void die(const char *what)
 {
@@ -212,7 +221,7 @@ static int run_sender(const struct options *o, int fd)
 	u64 begun = now_ns(), blocked = 0;
 	u32 sent = 0, errors = 0;
 
-	for (u32 i = 0; i < o->count; i++) {
+	for (u32 i = 0; i < o->count && !ended; i++) {
 		struct header h = { MAGIC_NUMBER, o->first + i, 0 };
 
 		if (o->rate)
@@ -334,21 +343,11 @@ static void report(struct tally *t, const struct options *o)
 	       n ? t->delay_us[n - 1] : 0);
 }
 
-static volatile sig_atomic_t ended;
-
-static void on_signal(int number)
-{
-	(void)number;
-	ended = 1;
-}
-
 static int run_receiver(const struct options *o, int fd)
 {
 	struct tally t = { .seen = calloc(o->count, 1), .delay_us = calloc(o->count, sizeof(u32)) };
 	struct pollfd p = { .fd = fd, .events = POLLIN };
-	struct sigaction end = { .sa_handler = on_signal };
 
-	sigaction(SIGTERM, &end, NULL);
 	if (!t.seen || !t.delay_us)
 		die("memory");
 	puts("ready");
@@ -423,10 +422,12 @@ static void parse(struct options *o, int argc, char **argv)
 int main(int argc, char **argv)
 {
 	struct options o = { .size = 200, .idle_ms = 3000, .wait_ms = 10000 };
+	struct sigaction end = { .sa_handler = on_signal };
 	int fd;
 
 	parse(&o, argc, argv);
 	fd = open_target(&o);
+	sigaction(SIGTERM, &end, NULL);
 	if (o.sender)
 		run_sender(&o, fd);
 	else
