@@ -36,14 +36,19 @@ how() { echo "$(pair_how "$1-A")/$(pair_how "$1-B")"; }
 # meet NAME: a direct path within 3 s of the daemons' start.
 meet()
 {
-	check "$1/connects" "not directly in 3 s; connected by '$(how "$1")'" wait_until "directly $1" 3
+	check_soon "$1/connects" "directly $1" 3 "connected by '\$(how $1)'"
 }
 
 # flow NAME COUNT: payloads 0 to COUNT-1 begin to go both ways. flowing NAME: some have come.
-flow()
+flow() { listen "$@" && talk "$@"; }
+listen()
 {
 	local end
 	for end in A B; do receive "$1-$end" "$1-at-$end" udp:127.1.0.1:9001 -n "$2" -i 60000 -w 60000; done
+}
+talk()
+{
+	local end
 	for end in A B; do send_along "$1-$end" "$1-from-$end" udp:127.1.0.1:9000 -n "$2" -r $RATE; done
 }
 flowing()
@@ -54,30 +59,29 @@ flowing()
 	done
 }
 
-# gap NAME-at-END COUNT MS: the longest silence: before the first arrival, between two, less the MS that
-# were no fault of ours, or after the last.
+# gap NAME-at-END COUNT: the longest silence, before the first arrival, between two or after the last.
 gap()
 {
-	said "$1" "[.first * 1000 / $RATE, .longest_gap_ms - $3,
+	said "$1" "[.first * 1000 / $RATE, .longest_gap_ms,
 		(if .unique == 0 then $2 else $2 - 1 - .last end) * 1000 / $RATE] | max | floor"
 }
 
-# flowed NAME COUNT [MS]: of what was begun with flow.
+# flowed NAME COUNT [WHEN]: of what was begun with flow.
 flowed()
 {
-	local end gap worst=0 twice=0
+	local name=$1${3:+/$3} end gap worst=0 twice=0
 	for end in A B; do await "$1-from-$end" 30; done
 	# What is under way; who waits for more says so.
 	nap 0.2
 	for end in A B; do
 		stop "$1-at-$end"
-		gap=$(gap "$1-at-$end" "$2" "${3:-0}")
+		gap=$(gap "$1-at-$end" "$2")
 		[ "$gap" -le "$worst" ] || worst=$gap
 		twice=$((twice + $(said "$1-at-$end" .duplicated)))
 	done
-	record roaming "$1-gap" "$worst" ms '< 1000'
-	check "$1/traffic_is_back_in_1_s" "the gap was $worst ms; connected by '$(how "$1")'" [ "$worst" -lt 1000 ]
-	check "$1/nothing_twice" "$twice payloads came twice" [ "$twice" = 0 ]
+	record roaming "$name-gap" "$worst" ms '< 1000'
+	check "$name/traffic_in_1_s" "the gap was $worst ms; connected by '$(how "$1")'" [ "$worst" -lt 1000 ]
+	check "$name/nothing_twice" "$twice payloads came twice" [ "$twice" = 0 ]
 }
 
 # scenario NAME A-OPTIONS B-OPTIONS COMMAND...: the command runs a fifth of a second into the traffic.
@@ -90,7 +94,7 @@ scenario()
 	flowing "$name"
 	"${@:4}"
 	flowed "$name" $((RATE * 4))
-	check "$name/direct_again" "connected by '$(how "$name")' 5 s later" wait_until "directly $name" 5
+	check_soon "$name/direct_again" "directly $name" 5 "connected by '\$(how $name)'"
 	leave "$name"
 }
 
@@ -110,15 +114,14 @@ meet idle
 idle_until=$(($(lab_uptime) + 2000))
 two sleep nat=port-restricted nat=port-restricted
 meet sleep
-two sleep-short nat=port-restricted,short nat=port-restricted,short
+two sleep-short nat=port-restricted,short,other-ports nat=port-restricted,short,other-ports
 meet sleep-short
-SLEEP=12
-flow sleep $((RATE * (SLEEP + 5)))
-flow sleep-short $((RATE * (SLEEP + 5)))
-flowing sleep
-flowing sleep-short
-asleep=$(now_us)
-for name in sleep sleep-short; do kill -STOP "$(pid $name-A)" "$(pid $name-B)"; done
+for name in sleep sleep-short; do flow $name $RATE; done
+for name in sleep sleep-short; do
+	flowed $name $RATE awake
+	kill -STOP "$(pid $name-A)" "$(pid $name-B)"
+done
+asleep=$(lab_uptime)
 
 # --- mappings are lost, addresses change
 
@@ -128,8 +131,9 @@ scenario rebind-to-cone nat=port-restricted nat=full-cone nat_rebind rebind-to-c
 # While nobody says anything: the first payload after it is late, not lost with all that follow.
 two rebind-idle nat=port-restricted nat=port-restricted
 meet rebind-idle
+listen rebind-idle $((RATE * 2))
 nat_rebind rebind-idle-A eth0
-flow rebind-idle $((RATE * 2))
+talk rebind-idle $((RATE * 2))
 flowed rebind-idle $((RATE * 2))
 leave rebind-idle
 
@@ -145,12 +149,13 @@ leave lan
 
 # --- the sleepers wake
 
-wait_until "[ \$(now_us) -ge $((asleep + SLEEP * 1000000)) ]" $((SLEEP + 1))
-slept=$((($(now_us) - asleep) / 1000))
-for name in sleep sleep-short; do kill -CONT "$(pid $name-A)" "$(pid $name-B)"; done
+wait_until "[ \$(lab_uptime) -ge $((asleep + 1200)) ]" 13
 for name in sleep sleep-short; do
-	flowed $name $((RATE * (SLEEP + 5))) $slept
-	check $name/direct_again "connected by '$(how $name)'" wait_until "directly $name" 5
+	listen $name $((RATE * 2))
+	kill -CONT "$(pid $name-A)" "$(pid $name-B)"
+	talk $name $((RATE * 2))
+	flowed $name $((RATE * 2)) awakened
+	check_soon $name/direct_again "directly $name" 5 "connected by '\$(how $name)'"
 	leave $name
 done
 

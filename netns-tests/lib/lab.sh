@@ -68,6 +68,13 @@ check()
 	if "$@" >/dev/null 2>&1; then ok "$name"; else fail "$name" "$why"; fi
 }
 
+# check_soon NAME CONDITION SECONDS WHY: ok when wait_until succeeds. WHY is expanded afterwards: it tells how
+# things are when time is over.
+check_soon()
+{
+	if wait_until "$2" "$3"; then ok "$1"; else fail "$1" "not in $3 s; $(eval "printf %s \"$4\"")"; fi
+}
+
 not() { ! "$@"; }
 
 # record TEST METRIC VALUE UNIT GOAL [SAMPLES]: a measured number, for people and for

@@ -147,8 +147,8 @@ pair_expects()
 
 pair_class()
 {
-	case $1 in
-	open | full-cone | restricted | address-restricted) echo easy ;;
+	case $(nat_kind "$1") in
+	open | none | full-cone | address-restricted) echo easy ;;
 	port-restricted | cgnat | firewall) echo steady ;;
 	sequential) echo counting ;;
 	symmetric | symmetric-address) echo random ;;
