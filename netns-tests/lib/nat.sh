@@ -35,10 +35,12 @@
 # full-cone is a stateful firewall; cgnat is IPv4 only.
 # shellcheck disable=SC2034
 
+declare -A ADDRESS ADDRESS6 GATEWAY GATEWAY6 PUBLIC FAR ROUTER # lab.sh's
 declare -A NAT_SPEC=()  # router -> kind and options
 declare -A NAT_WAN=()   # router -> its outer address
 declare -A NAT_FIRST=() # router -> first port of the range of its mappings; empty: ports are kept
 declare -A NAT_OUTER=() # HOST/IFNAME -> the router that the internet sees
+declare -A NAT_PORTS=() # router -> how many are on its LAN, if that is a switch
 
 nat_kind() { case ${1%%,*} in restricted) echo address-restricted ;; *) echo "${1%%,*}" ;; esac; }
 nat_has() { [[ ,${1#*,}, == *,$2,* && $1 == *,* ]]; }
@@ -47,8 +49,9 @@ nat_has() { [[ ,${1#*,}, == *,$2,* && $1 == *,* ]]; }
 nat_check()
 {
 	local word
-	case ,full-cone,address-restricted,port-restricted,symmetric-address,symmetric,sequential,cgnat,udp-blocked,firewall,none,open, in
-	*,$(nat_kind "$1"),*) ;;
+	case $(nat_kind "$1") in
+	full-cone | address-restricted | port-restricted | symmetric-address | symmetric | sequential) ;;
+	cgnat | udp-blocked | firewall | none | open) ;;
 	*) lab_die "unknown kind of NAT: $1" ;;
 	esac
 	[[ $1 == *,* ]] || return 0
@@ -291,7 +294,6 @@ nat_lan()
 	ADDRESS6[$key]=${ADDRESS6[$3]:+${ADDRESS6[$3]%::*}::$((NAT_PORTS[$router] + 1))}
 	GATEWAY6[$key]=${GATEWAY6[$3]}
 }
-declare -A NAT_PORTS=() # router -> how many are on its LAN, if that is a switch
 
 # nat_switch ROUTER: its `lan` becomes a switch, what was there is port lan1 of it.
 nat_switch()

@@ -37,16 +37,19 @@ pairs_map()
 
 pairs_begin()
 {
-	local kind
+	local kind end
 	lab_internet
 	pairs_map
 	for kind in "$@"; do
-		host "A-$kind"
-		uplink "A-$kind" eth0 "nat=$kind"
-		host "B-$kind"
-		uplink "B-$kind" eth0 "nat=$kind"
+		for end in A B; do
+			host "$(pair_host $end "$kind")"
+			uplink "$(pair_host $end "$kind")" eth0 "nat=$kind"
+		done
 	done
 }
+
+# pair_host A|B KIND: options of a kind are part of the name.
+pair_host() { echo "$1-${2//,/_}"; }
 
 # pair_conf HOST PEER
 pair_conf()
@@ -74,7 +77,9 @@ pair_is_direct()
 # pair KIND-OF-A KIND-OF-B [SECONDS]: how long a direct path is waited for (4).
 pair()
 {
-	local a=A-$1 b=B-$2 begun end
+	local a b begun
+	a=$(pair_host A "$1")
+	b=$(pair_host B "$2")
 	nat_forget "$a" eth0
 	nat_forget "$b" eth0
 	PAIR_NUMBER=$((PAIR_NUMBER + 1))
@@ -161,7 +166,7 @@ pair_class()
 pair_explain()
 {
 	local host
-	for host in "A-$1" "B-$2"; do
+	for host in "$(pair_host A "$1")" "$(pair_host B "$2")"; do
 		echo "    $host"
 		tail -n 8 "$LAB/$host.log" | cut -c 1-200 | sed 's/^/      /'
 	done
