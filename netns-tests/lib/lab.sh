@@ -26,6 +26,8 @@
 # shellcheck disable=SC2034
 
 set -u
+# shellcheck source=netns-tests/lib/nat.sh
+. "$(dirname "${BASH_SOURCE[0]}")/nat.sh"
 LAB_SOURCE=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 WARP_BUILD=${WARP_BUILD:-$LAB_SOURCE/build}
 LAB_NAME=$(basename "$0" .sh)
@@ -64,6 +66,13 @@ check()
 	local name=$1 why=$2
 	shift 2
 	if "$@" >/dev/null 2>&1; then ok "$name"; else fail "$name" "$why"; fi
+}
+
+# check_soon NAME CONDITION SECONDS WHY: ok when wait_until succeeds. WHY is expanded afterwards: it tells how
+# things are when time is over.
+check_soon()
+{
+	if wait_until "$2" "$3"; then ok "$1"; else fail "$1" "not in $3 s; $(eval "printf %s \"$4\"")"; fi
 }
 
 not() { ! "$@"; }
@@ -311,56 +320,51 @@ cable()
 	ip_in "$3" link set dev "$4" up
 }
 
-# uplink HOST IFNAME [nat=KIND] [family=4|6|46] [metric=N]: a link of HOST to the internet, through a
-# router of its own if nat is anything but `none`. Kinds: see nat. IPv6 is never translated: there,
-# any NAT kind but none and full-cone is a stateful firewall.
+# uplink HOST IFNAME [nat=KIND[,OPTION...]] [lan=HOST/IFNAME] [carrier=HOST/IFNAME] [family=4|6|46]
+# [metric=N]: a link of HOST to the internet, through a router of its own if nat is anything but
+# `none`; see lib/nat.sh.
 uplink()
 {
-	local host=$1 dev=$2 nat=none family=4 metric n=$((++LAB_NETS)) key=$1/$2 option router=''
+	local host=$1 dev=$2 nat=none lan='' carrier='' family=4 metric n=$((++LAB_NETS)) key=$1/$2 option
 	metric=$((100 + n))
 	for option in "${@:3}"; do
 		case $option in
-		nat=* | family=* | metric=*) local "${option?}" ;;
+		nat=* | lan=* | carrier=* | family=* | metric=*) local "${option?}" ;;
 		*) lab_die "uplink: what is $option?" ;;
 		esac
 	done
-	if [ "$nat" = none ] || [ "$nat" = open ]; then
+	METRIC[$key]=$metric
+	if [ -n "$lan" ]; then
+		nat_lan "$host" "$dev" "$lan"
+	elif [ "$nat" = none ] || [ "$nat" = open ]; then
 		cable "$host" "$dev" internet "l$n"
 		FAR[$key]="internet l$n"
 		ROUTER[$key]=
 		ADDRESS[$key]=11.$n.0.2 GATEWAY[$key]=11.$n.0.1 PUBLIC[$key]=11.$n.0.2
 		ADDRESS6[$key]=2001:db8:$n::2 GATEWAY6[$key]=2001:db8:$n::1
 	else
-		router=router-$host-$dev
-		namespace "$router"
-		forwarding "$router"
-		cable "$router" wan internet "l$n"
-		cable "$host" "$dev" "$router" lan
-		FAR[$key]="$router lan"
-		ROUTER[$key]=$router
-		case $nat in
-		firewall) ADDRESS[$key]=11.$n.1.2 GATEWAY[$key]=11.$n.1.1 PUBLIC[$key]=11.$n.1.2 ;;
-		*) ADDRESS[$key]=192.168.$n.2 GATEWAY[$key]=192.168.$n.1 PUBLIC[$key]=11.$n.0.2 ;;
-		esac
-		ADDRESS6[$key]=2001:db8:$n:1::2 GATEWAY6[$key]=2001:db8:$n:1::1
-		router_addresses "$key" "$router" "$n" "$family"
-		nat "$router" "$nat" "11.$n.0.2"
+		nat_uplink "$host" "$dev" "$n" "$nat" "$family" "$carrier"
 	fi
-	case $family in
-	*4*) ip_in internet addr add "11.$n.0.1/24" dev "l$n" ;;
-	esac
-	case $family in
-	*6*) ip_in internet addr add "2001:db8:$n::1/64" dev "l$n" nodad ;;
-	esac
 	[[ $family == *4* ]] || ADDRESS[$key]='' GATEWAY[$key]=''
 	[[ $family == *6* ]] || ADDRESS6[$key]='' GATEWAY6[$key]=''
-	METRIC[$key]=$metric
+	[ -n "$lan$carrier" ] || internet_end "$key" "$n" "$nat" "$family"
 	addresses "$host" "$dev"
-	if [ "$nat" = firewall ] && [[ $family == *4* ]]; then
-		ip_in internet route add "11.$n.1.0/24" via "11.$n.0.2"
+}
+
+# internet_end KEY N NAT FAMILY: addresses of the internet's end of link N, routes to what is behind.
+internet_end()
+{
+	case $4 in
+	*4*) ip_in internet addr add "11.$2.0.1/24" dev "l$2" ;;
+	esac
+	case $4 in
+	*6*) ip_in internet addr add "2001:db8:$2::1/64" dev "l$2" nodad ;;
+	esac
+	if [ "$(nat_kind "$3")" = firewall ] && [[ $4 == *4* ]]; then
+		ip_in internet route add "11.$2.1.0/24" via "11.$2.0.2"
 	fi
-	if [ -n "$router" ] && [[ $family == *6* ]]; then
-		ip_in internet -6 route add "2001:db8:$n:1::/64" via "2001:db8:$n::2"
+	if [ -n "${ROUTER[$1]}" ] && [[ $4 == *6* ]]; then
+		ip_in internet -6 route add "2001:db8:$2:1::/64" via "2001:db8:$2::2"
 	fi
 }
 declare -A METRIC=()
@@ -378,125 +382,6 @@ addresses()
 		ip_in "$1" -6 route replace default via "${GATEWAY6[$key]}" dev "$2" \
 			metric "${METRIC[$key]}"
 	fi
-}
-
-# router_addresses KEY ROUTER N FAMILY
-router_addresses()
-{
-	if [[ $4 == *4* ]]; then
-		ip_in "$2" addr add "11.$3.0.2/24" dev wan
-		ip_in "$2" addr add "${GATEWAY[$1]}/24" dev lan
-		ip_in "$2" route add default via "11.$3.0.1"
-	fi
-	if [[ $4 == *6* ]]; then
-		ip_in "$2" addr add "2001:db8:$3::2/64" dev wan nodad
-		ip_in "$2" addr add "${GATEWAY6[$1]}/64" dev lan nodad
-		ip_in "$2" -6 route add default via "2001:db8:$3::1"
-	fi
-}
-
-# nat ROUTER KIND WAN-ADDRESS: the router's tables.
-#
-#   kind                  mapping (RFC 4787)        filtering         ports
-#   full-cone             endpoint-independent      none              preserved
-#   address-restricted    endpoint-independent      by address        preserved
-#   port-restricted       endpoint-independent      by address+port   preserved
-#   symmetric             by address and port       by address+port   random
-#   symmetric-address     by address                by address+port   random
-#   sequential            by address and port       by address+port   the last one + 1
-#   firewall              no translation            by address+port   -
-nat()
-{
-	{
-		nat_v6 "$2"
-		if [ "$2" = firewall ]; then
-			nat_firewall
-		else
-			nat_rules "$2" "$3"
-		fi
-	} >"$LAB/$1.nft"
-	run_in "$1" nft -f "$LAB/$1.nft" || lab_die "the rules of $1 ($2)"
-}
-
-nat_firewall()
-{
-	cat <<-'END'
-		table ip firewall {
-			chain forward { type filter hook forward priority filter; policy drop;
-				ct state established,related accept
-				iifname "lan" accept
-			}
-		}
-	END
-}
-
-nat_v6()
-{
-	local policy=drop
-	[ "$1" != full-cone ] || policy=accept
-	cat <<-END
-		table ip6 firewall {
-			chain forward { type filter hook forward priority filter; policy $policy;
-				ct state established,related accept
-				iifname "lan" accept
-			}
-		}
-	END
-}
-
-# The `in` chain is needed by all: without it an early packet from outside makes a connection of the
-# router itself, and the mapping that goes out then gets another port.
-nat_rules()
-{
-	local wan=$2 pre='' post='' learn='' sets=''
-	local cone='map cone { type inet_service : ipv4_addr . inet_service; flags dynamic,timeout; timeout 300s; size 65535; }'
-	local learned='update @cone { udp sport : ct original ip saddr . ct original proto-src }'
-	local dnat="iifname \"wan\" ip daddr $wan meta l4proto udp"
-	post='oifname "wan" masquerade'
-	case $1 in
-	port-restricted) ;;
-	full-cone)
-		sets=$cone
-		pre="$dnat dnat ip to udp dport map @cone"
-		learn=$learned
-		;;
-	address-restricted)
-		sets="$cone
-			set talked { type inet_service . ipv4_addr; flags dynamic,timeout; timeout 300s; size 65535; }"
-		pre="$dnat udp dport . ip saddr @talked dnat ip to udp dport map @cone"
-		learn="$learned update @talked { udp sport . ip daddr }"
-		;;
-	symmetric) post='oifname "wan" masquerade fully-random' ;;
-	symmetric-address)
-		sets='map chosen { type ipv4_addr . inet_service . ipv4_addr : inet_service; flags dynamic,timeout; timeout 300s; size 65535; }'
-		post="oifname \"wan\" meta l4proto udp snat ip to $wan : ip saddr . udp sport . ip daddr map @chosen
-			oifname \"wan\" masquerade fully-random"
-		learn='update @chosen { ct original ip saddr . ct original proto-src . ip daddr : udp sport }'
-		;;
-	sequential)
-		post="oifname \"wan\" meta l4proto udp snat ip to $wan : numgen inc mod 4096 map { $(
-			seq -f %.0f 0 4095 | awk '{ printf "%s%d : %d", (NR > 1 ? ", " : ""), $1, 20000 + $1 }') }
-			oifname \"wan\" masquerade"
-		;;
-	*) lab_die "unknown kind of NAT: $1" ;;
-	esac
-	cat <<-END
-		table ip nat {
-			$sets
-			chain in { type filter hook input priority filter;
-				iifname "wan" ct state new drop
-			}
-			chain pre { type nat hook prerouting priority dstnat;
-				$pre
-			}
-			chain post { type nat hook postrouting priority srcnat;
-				$post
-			}
-			chain learn { type filter hook postrouting priority srcnat + 10;
-				${learn:+oifname \"wan\" meta l4proto udp ct direction original $learn}
-			}
-		}
-	END
 }
 
 # --- what happens to links ------------------------------------------------------------------------

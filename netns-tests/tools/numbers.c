@@ -14,12 +14,13 @@
  * clock they share), and a pattern that depends on the number, so that mixed-up bytes are seen.
  *
  * The receiver ends when all numbers up to COUNT-1 have come and then a tenth of IDLE-MS passed
- * without any; after IDLE-MS (3000) without any; after WAIT-MS (10000) without a first one. It prints
- * `ready`, and at last one line of JSON: received (all), unique, lost, duplicated, reordered,
- * corrupt, first, last, bytes, longest_gap_ms (between two arrivals) with gap_after (the number before
- * it), longest_run_lost (consecutive numbers), first_at_us (wall clock), and delay_us of p50, p99,
- * max. -m writes the missing numbers to FILE.
- * The sender prints {"sent", "errors", "blocked_ms"}, and with -a `at NUMBER` when it is there.
+ * without any; after IDLE-MS (3000) without any; after WAIT-MS (10000) without a first one; or at
+ * SIGTERM. It prints `ready`, and at last one line of JSON: received (all), unique, lost, duplicated,
+ * reordered, corrupt, first, last, bytes, longest_gap_ms (between two arrivals) with gap_after (the
+ * number before it), longest_run_lost (consecutive numbers), first_at_us (wall clock), and delay_us of
+ * p50, p99, max. -m writes the missing numbers to FILE.
+ * The sender ends after COUNT or at SIGTERM, and prints {"sent", "errors", "blocked_ms"}; with -a also
+ * `at NUMBER` when it is there.
  * Exit status: 0; 2 for bad arguments or a target that cannot be reached.
  */
 #include <arpa/inet.h>
@@ -27,6 +28,7 @@
 #include <inttypes.h>
 #include <netinet/in.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -54,6 +56,14 @@ struct options {
 };
 
 static u8 packet[SIZE_MAX_PAYLOAD];
+
+static volatile sig_atomic_t ended;
+
+static void on_signal(int number)
+{
+	(void)number;
+	ended = 1;
+}
 
 static _Noreturn void die(const char *what)
 {
@@ -211,7 +221,7 @@ static int run_sender(const struct options *o, int fd)
 	u64 begun = now_ns(), blocked = 0;
 	u32 sent = 0, errors = 0;
 
-	for (u32 i = 0; i < o->count; i++) {
+	for (u32 i = 0; i < o->count && !ended; i++) {
 		struct header h = { MAGIC_NUMBER, o->first + i, 0 };
 
 		if (o->rate)
@@ -342,7 +352,7 @@ static int run_receiver(const struct options *o, int fd)
 		die("memory");
 	puts("ready");
 	fflush(stdout);
-	for (;;) {
+	while (!ended) {
 		bool all = t.unique == o->count - o->first;
 		int patience = !t.received ? o->wait_ms : all ? o->idle_ms / 10 : o->idle_ms;
 		ssize_t size;
@@ -412,10 +422,12 @@ static void parse(struct options *o, int argc, char **argv)
 int main(int argc, char **argv)
 {
 	struct options o = { .size = 200, .idle_ms = 3000, .wait_ms = 10000 };
+	struct sigaction end = { .sa_handler = on_signal };
 	int fd;
 
 	parse(&o, argc, argv);
 	fd = open_target(&o);
+	sigaction(SIGTERM, &end, NULL);
 	if (o.sender)
 		run_sender(&o, fd);
 	else

@@ -7,7 +7,6 @@
  */
 #include "engine_internal.h"
 
-#include <errno.h>
 #include <string.h>
 
 #define FORGET_PROBING (30 * NS_PER_S) /* a path that came in from somewhere and never answered */

@@ -15,6 +15,7 @@ tests=(
 	mandoc gcovr
 	conntrack tcpdump curl openssh-server openssh-client wireguard-go wireguard-tools ethtool
 	python3-cryptography psmisc
+	stun-client stun-server coturn
 )
 
 # The faster ciphers are for x86-64 alone.
@@ -57,4 +58,13 @@ if ! apt_get update || ! apt_get install --no-install-recommends "${missing[@]}"
 	echo "warp: installing the packages failed; see above" >&2
 	exit 2
 fi
+# Wanted as programs that tests run, not as services of this machine.
+for service in coturn stun; do
+	[[ " ${missing[*]} " == *" $service"[\ -]* ]] || continue
+	if [ -d /run/systemd/system ]; then
+		systemctl disable --now "$service" 2>/dev/null
+	elif [ -x "/etc/init.d/$service" ]; then
+		"/etc/init.d/$service" stop >/dev/null 2>&1
+	fi
+done
 echo "deps: all ${#wanted[@]} packages are installed"

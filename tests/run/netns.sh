@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Runs the tests in network namespaces, one after the other: netns.sh [NAME...]
 #
-# A test is an executable netns-tests/NAME.sh. demo.sh is run only by name, long_*.sh only by name or
-# with LONG=1. It passes with exit status 0, is skipped with 77 (its last line says why); it may also
+# A test is an executable netns-tests/NAME.sh. demo.sh is run only by name, long_*.sh only by name (with
+# long_ or without) or with LONG=1. It passes with exit status 0, is skipped with 77 (its last line says why); it may also
 # print results of its own (`ok NAME` ...). It has 120 s, or what a comment `# timeout: N` in it says.
 # shellcheck source=tests/run/lib.sh
 . "$(dirname "$0")/lib.sh"
@@ -62,6 +62,7 @@ mkdir -p "$LOGS/netns"
 why=$(obstacle)
 failed=0
 for name in "${names[@]}"; do
+	[ -e "netns-tests/$name.sh" ] || [ ! -e "netns-tests/long_$name.sh" ] || name=long_$name
 	if [ -n "$why" ]; then
 		skip "netns/$name" "$why"
 		continue

@@ -1,0 +1,32 @@
+#!/usr/bin/env bash
+# Telling pairs of NATs: the first payload within a second whatever they are, a direct path wherever
+# one can be. long_nat-matrix.sh has all pairs.
+#
+#    A-KIND eth0 -- router (KIND) --+-- internet --+-- router (KIND) -- eth0 B-KIND
+#                                   |
+#                                  map (two addresses, two ports each)
+# timeout: 120
+# shellcheck source=netns-tests/lib/lab.sh
+. "$(dirname "$0")/lib/lab.sh"
+# shellcheck source=netns-tests/lib/pairs.sh
+. "$(dirname "$0")/lib/pairs.sh"
+lab_begin tun jq conntrack warpd warp-map warp netns/numbers
+
+PAIRS=(
+	port-restricted:port-restricted # both must send
+	symmetric:restricted            # and the true port must be learned
+	cgnat:firewall
+	open:udp-blocked                # through TCP
+	port-restricted:sequential      # ports that can be foretold
+	firewall:symmetric              # ports that must be guessed
+	symmetric-address:port-restricted
+	symmetric:symmetric             # nothing but the relay
+)
+pairs_begin open restricted port-restricted symmetric-address symmetric sequential firewall cgnat udp-blocked
+for pair in "${PAIRS[@]}"; do
+	a=${pair%:*} b=${pair#*:}
+	pair_judge "$a-$b" "$a" "$b"
+	record nat-pairs "$a-$b-first-payload" "${PAIR_FIRST_MS:--1}" ms "<= 1000"
+	record nat-pairs "$a-$b-direct" "${PAIR_DIRECT_MS:--1}" ms
+done
+lab_end
