@@ -139,6 +139,8 @@ cat >"$work/status" <<EOF
 {"version": "0.1.0", "public_key": "$key", "crypto": "ipsec-mb", "uptime": 7384,
  "interfaces": [{"name": "eth0", "address": "192.0.2.10:40123", "state": "up", "mtu": 1500,
    "tx_packets": 9, "tx_bytes": 1234567, "rx_packets": 2, "rx_bytes": 99, "send_errors": 0,
+   "port_mapping": {"protocol": "nat-pmp", "external": "203.0.113.4:40123", "expires": 3599.5,
+     "verified": true},
    "maps": [{"map": "198.51.100.1:13116", "registered": true, "observed": "203.0.113.4:4011",
      "age": 3}]}],
  "maps": [{"address": "198.51.100.1:13116", "public_key": "$key", "state": "connected", "age": 3}],
@@ -179,6 +181,7 @@ shown()
 shown uptime 'up 2h 3min'
 shown crypto 'ciphers of ipsec-mb$'
 shown interface 'eth0  *192.0.2.10:40123  *up  *1500  *1.2MB  *99B'
+shown port-mapping 'mapped to 203.0.113.4:40123  *by nat-pmp, verified'
 shown how-the-map-sees-it 'seen as 203.0.113.4:4011  *by 198.51.100.1:13116'
 shown map '198.51.100.1:13116  connected  3s'
 shown peer 'peer gcs4: connected, RTT 12.3ms, aes-256-gcm, session 43s'
