@@ -82,6 +82,7 @@ int upnp_worker(int fd)
 		fputs("warpd " UPNP_WORKER_ARGUMENT " is started by warpd alone\n", stderr);
 		return 2;
 	}
+	prctl(PR_SET_NAME, "warpd-upnp", 0, 0, 0);
 	if (give_up() < 0)
 		return 1;
 	upnp_ask(&question, &answer);
