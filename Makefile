@@ -54,7 +54,7 @@ PKG_CFLAGS := $(patsubst -I%,-isystem %,$(shell pkg-config --cflags $(PKGS) 2>/d
 WARP_CPPFLAGS := -D_GNU_SOURCE -DWARP_VERSION='"$(VERSION)"' -Iinclude -Isrc -Itests $(PKG_CFLAGS)
 WARP_CFLAGS := -std=gnu17 $(CFLAGS) $(WARNINGS) $(if $(WERROR),-Werror) $(HARDEN) -fPIE
 WARP_LDFLAGS := $(CFLAGS) -pie -Wl,-z,relro,-z,now,--as-needed $(LDFLAGS)
-WARP_LDLIBS := $(shell pkg-config --libs $(PKGS) 2>/dev/null) -lev
+WARP_LDLIBS := $(shell pkg-config --libs $(PKGS) 2>/dev/null) -lev -lnatpmp -lminiupnpc
 
 # Faster ciphers where the library exists (x86-64); libsodium's are always there.
 ifneq ($(wildcard /usr/include/intel-ipsec-mb.h),)

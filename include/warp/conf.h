@@ -34,6 +34,8 @@ struct conf_interfaces {
 	bool bind_to_device;
 	u16 listen_port; /* 0: the kernel chooses */
 	u32 max_consecutive_failures;
+	bool port_mapping;
+	u64 port_mapping_lifetime; /* ns */
 };
 
 struct conf_map {

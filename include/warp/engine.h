@@ -110,6 +110,8 @@ int engine_iface_add(struct engine *e, u64 now, const struct iface_options *opti
  * queued on it any more. */
 void engine_iface_remove(struct engine *e, u64 now, u8 iface);
 void engine_iface_set_mtu(struct engine *e, u64 now, u8 iface, u32 mtu);
+/* Its router lets in, at external, what is meant for the interface; family 0: no longer. */
+void engine_iface_mapped(struct engine *e, u64 now, u8 iface, const struct endpoint *external);
 /* It leads further than before: what was not answered there is tried again at once. */
 void engine_iface_routed(struct engine *e, u64 now, u8 iface);
 

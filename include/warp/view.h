@@ -17,6 +17,8 @@ struct iface_view {
 	bool resting;
 	u64 sent_packets, sent_bytes, received_packets, received_bytes, send_errors;
 	struct nat_class nat;
+	struct endpoint mapped; /* by the router; family 0: it is not */
+	bool mapped_reached;    /* a map got through to it */
 	struct {
 		bool registered;
 		u64 answered_at; /* ns, 0: never */

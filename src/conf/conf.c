@@ -61,6 +61,16 @@ static const struct schema_key interface_keys[] = {
 	  .min = 1,
 	  .max = 1000000,
 	  .fallback = "10" },
+	{ .name = "port_mapping",
+	  .offset = AT(port_mapping),
+	  .parse = parse_bool,
+	  .fallback = "true" },
+	{ .name = "port_mapping_lifetime",
+	  .offset = AT(port_mapping_lifetime),
+	  .parse = parse_duration,
+	  .min = 4 * NS_PER_S,
+	  .max = 24 * 3600 * NS_PER_S,
+	  .fallback = "1h" },
 };
 #undef AT
 static const struct schema interfaces = SCHEMA(interface_keys, NULL);

@@ -24,6 +24,7 @@ const char conf_example[] =
 	"  bind_to_device: true                  # each link is used, whatever the routes say\n"
 	"  listen_port: 0                        # a fixed UDP port where peers have endpoints here\n"
 	"  max_consecutive_failures: 10          # send errors, then the interface rests\n"
+	"  port_mapping: true                    # routers are asked to let others in\n"
 	"\n"
 	"# Where nodes meet. Replace the address and the key by those of your map.\n"
 	"warp_map:\n"

@@ -85,6 +85,8 @@ struct iface {
 	u32 failures; /* in a row */
 	u64 rest_until;
 	u64 sent_packets, sent_bytes, received_packets, received_bytes, send_errors;
+	struct endpoint mapped; /* where its router lets others in; family 0: nowhere */
+	bool mapped_reached;    /* and a map got through */
 	struct outbox outbox;
 	struct nattest nat;
 };
@@ -275,6 +277,11 @@ u32 iface_room(const struct engine *e, u8 iface);
 void iface_queue_bytes(struct engine *e, u64 now, u8 iface, u16 socket,
 		       const struct endpoint *destination,
 		       const u8 *bytes, size_t size);
+/* Where others may be told to come in: what the router has mapped, once a map has got through to it.
+ * NULL: nowhere. */
+const struct endpoint *iface_mapped(const struct engine *e, u8 iface);
+/* A map has got through to external. */
+void iface_mapped_reached(struct engine *e, u8 iface, const struct endpoint *external);
 void iface_forget_peer(struct engine *e, u16 peer);
 void iface_forget_tunnel(struct engine *e, u16 tunnel);
 u64 iface_next_expiry(const struct engine *e);

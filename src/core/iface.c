@@ -368,6 +368,35 @@ void engine_iface_set_mtu(struct engine *e, u64 now, u8 iface, u32 mtu)
 	}
 }
 
+/* --- what routers let in --------------------------------------------------------------------- */
+
+/* One that is told again (it was renewed) stays what it was. */
+void engine_iface_mapped(struct engine *e, u64 now, u8 iface, const struct endpoint *external)
+{
+	struct iface *i = iface_get(e, iface);
+
+	(void)now;
+	if (!i || endpoint_equal(&i->mapped, external))
+		return;
+	i->mapped = *external;
+	i->mapped_reached = false;
+}
+
+const struct endpoint *iface_mapped(const struct engine *e, u8 iface)
+{
+	const struct iface *i = iface_get(e, iface);
+
+	return i && i->mapped_reached ? &i->mapped : NULL;
+}
+
+void iface_mapped_reached(struct engine *e, u8 iface, const struct endpoint *external)
+{
+	struct iface *i = iface_get(e, iface);
+
+	if (i && i->mapped.address.family && endpoint_equal(&i->mapped, external))
+		i->mapped_reached = true;
+}
+
 /* --- resting --------------------------------------------------------------------------------- */
 
 u64 iface_next_expiry(const struct engine *e)

@@ -23,6 +23,8 @@ bool engine_view_iface(const struct engine *e, u32 index, struct iface_view *ret
 	ret->received_bytes = i->received_bytes;
 	ret->send_errors = i->send_errors;
 	ret->nat = i->nat.class.is;
+	ret->mapped = i->mapped;
+	ret->mapped_reached = i->mapped_reached;
 	for (u32 m = 0; m < MAX_MAPS; m++) {
 		const struct registration *r = &e->maps[m].registrations[index];
 

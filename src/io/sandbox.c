@@ -43,7 +43,7 @@ static int hide_memory(void)
 	return 0;
 }
 
-/* Nothing is ever executed; if it were, it would gain nothing by a set-uid bit. */
+/* Nothing is ever executed but this program itself (upnp_job.c), and nothing gains by a set-uid bit. */
 static int no_new_privileges(void)
 {
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0) {

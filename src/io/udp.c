@@ -8,13 +8,13 @@
 #include "udp_private.h"
 
 #include <errno.h>
-#include <net/if.h>
 #include <netinet/in.h>
 #include <netinet/udp.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "io/device.h"
 #include "warp/log.h"
 #include "warp/sockaddr.h"
 #include "warp/text.h"
@@ -47,29 +47,6 @@ static int set_family_options(int fd, u8 family)
 	if (r == 0)
 		r = set(fd, IPPROTO_IPV6, IPV6_DONTFRAG, 1);
 	return r;
-}
-
-/* By index, which is never taken over by another device while this one lives; then the name must
- * be the one we know it by. Kernels before 5.0 know the name only. */
-static int bind_device(int fd, const struct udp_options *o)
-{
-	char name[IF_NAMESIZE] = "";
-	socklen_t size = sizeof(name);
-	int r = -ENOPROTOOPT;
-
-	if (o->ifindex)
-		r = set(fd, SOL_SOCKET, SO_BINDTOIFINDEX, (int)o->ifindex);
-	if (r == -ENOPROTOOPT && setsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, o->ifname,
-					    (socklen_t)strlen(o->ifname)) == 0)
-		return 0;
-	if (r == -ENOPROTOOPT)
-		return -errno;
-	if (r)
-		return r;
-	if (getsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, name, &size) ||
-	    strcmp(name, o->ifname) != 0)
-		return -ENODEV;
-	return 0;
 }
 
 static int bind_address(int fd, const struct endpoint *e)
@@ -115,7 +92,7 @@ static int configure(struct udp *u, const struct udp_options *o)
 	if (o->trains)
 		set(u->fd, SOL_UDP, UDP_GRO, 1);
 	if (o->ifname[0])
-		r = bind_device(u->fd, o);
+		r = device_bind(u->fd, o->ifindex, o->ifname);
 	if (r == 0)
 		r = bind_port(u->fd, o);
 	return r ? r : read_local(u);

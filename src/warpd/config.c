@@ -235,6 +235,10 @@ static void configure_links(struct daemon *d, const struct conf_interfaces *befo
 	if (!d->netmon)
 		return;
 	links_configure(d);
+	if (now->port_mapping != before->port_mapping ||
+	    now->port_mapping_lifetime != before->port_mapping_lifetime ||
+	    now->bind_to_device != before->bind_to_device)
+		ports_configure(d);
 	if (now->listen_port != before->listen_port ||
 	    now->bind_to_device != before->bind_to_device)
 		links_reopen(d);
@@ -253,10 +257,8 @@ int config_apply(struct daemon *d, struct conf *conf, struct conf_error *ret_err
 		snprintf(ret_error->text, sizeof(ret_error->text), "out of memory");
 		return -ENOMEM;
 	}
-	if (d->conf) {
-		before.listen_port = d->conf->interfaces.listen_port;
-		before.bind_to_device = d->conf->interfaces.bind_to_device;
-	}
+	if (d->conf)
+		before = d->conf->interfaces; /* its lists go with the old configuration */
 	match(d, &c);
 	retire(d, &c);
 	replace(d, &c);

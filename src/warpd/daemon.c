@@ -20,7 +20,7 @@
 #include "warp/log.h"
 #include "warp/memory.h"
 
-#define LAST_WORDS (300 * NS_PER_MS) /* for the farewell to peers and maps */
+#define LAST_WORDS (300 * NS_PER_MS) /* for the farewell to peers, maps and routers */
 
 /* --- timers ------------------------------------------------------------------------------- */
 
@@ -29,6 +29,7 @@ static u64 next_expiry(const struct daemon *d)
 	u64 next = time_min(engine_next_expiry(d->engine), ctl_next_expiry(d->ctl));
 
 	next = time_min(next, time_min(d->next_scan, d->next_retry));
+	next = time_min(next, ports_next_expiry(d));
 	return time_min(time_min(next, d->next_mtu), tunnels_next_expiry(d));
 }
 
@@ -69,6 +70,8 @@ static void run_timers(struct daemon *d)
 	if (d->now >= d->next_mtu)
 		tunnels_follow_mtu(d);
 	tunnels_expire(d);
+	if (d->now >= ports_next_expiry(d))
+		ports_expire(d);
 	if (d->now >= ctl_next_expiry(d->ctl))
 		ctl_expire(d->ctl, d->now);
 	if (d->now >= engine_next_expiry(d->engine))
@@ -304,7 +307,8 @@ static int open_sources(struct daemon *d)
 	d->timer_fd = timerfd_create(CLOCK_BOOTTIME, TFD_NONBLOCK | TFD_CLOEXEC);
 	if (d->timer_fd < 0)
 		return -errno;
-	return links_configure(d);
+	error = ports_configure(d);
+	return error ? error : links_configure(d);
 }
 
 /* What needs no configuration but its identity and intervals. */
@@ -365,15 +369,21 @@ int daemon_start(struct daemon *d, struct conf *conf, const char *conf_path)
 
 void daemon_run(struct daemon *d)
 {
+	u64 until;
+
 	scan(d);
 	ev_run(d->loop, 0);
 	d->now = clock_now();
+	until = d->now + LAST_WORDS;
+	ports_release(d);
 	engine_shutdown(d->engine, d->now);
 	drain_all(d, LAST_WORDS);
+	ports_finish(d, until);
 }
 
 void daemon_stop(struct daemon *d)
 {
+	ports_close(d);
 	if (d->engine) {
 		tunnels_close(d);
 		links_close(d);

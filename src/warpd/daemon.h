@@ -8,6 +8,7 @@
  *   drain.c     what the engine has to give: to sockets, to gates
  *   links.c     a socket for each usable local address
  *   sockets.c   more sockets of these, as the engine demands them
+ *   ports.c     routers let others in
  *   hosts.c     names of maps and peers to endpoints, asked again and again
  *   config.c    from one configuration to the next: start and reload are the same
  *   tunnels.c   tunnels and their gates
@@ -29,6 +30,7 @@
 #include "warp/engine.h"
 #include "warp/gate.h"
 #include "warp/netmon.h"
+#include "warp/portmap.h"
 #include "warp/resolver.h"
 #include "warp/sandbox.h"
 #include "warp/udp.h"
@@ -107,6 +109,7 @@ struct daemon {
 	struct pool *pool;
 	struct udp_batch *batch;
 	struct netmon *netmon;
+	struct portmap *ports; /* NULL: not wanted */
 	struct resolver *resolver;
 	struct ctl *ctl;
 	int timer_fd;
@@ -121,7 +124,7 @@ struct daemon {
 	struct tunnel_slot **tunnels;
 	struct tunnel_slot *tunnel_by_index[MAX_TUNNELS];
 
-	ev_io netmon_io, resolver_io, ctl_io, timer_io;
+	ev_io netmon_io, resolver_io, ctl_io, timer_io, ports_io;
 	ev_signal terminate, interrupt, hangup;
 	ev_check wake_up;
 	ev_prepare before_sleep;
@@ -184,6 +187,20 @@ bool sockets_serve(struct daemon *d);
 /* NULL: there is none of this number (any more). */
 struct udp *socket_of(struct link *l, u16 number);
 void sockets_close(struct daemon *d, struct link *l);
+
+/* --- ports.c --- */
+
+/* As d->conf wants it: begins, ends, or begins anew. 0, -errno. */
+int ports_configure(struct daemon *d);
+void ports_add(struct daemon *d, const struct link *l);
+void ports_remove(struct daemon *d, const struct link *l);
+void ports_routed(struct daemon *d, const struct link *l);
+u64 ports_next_expiry(const struct daemon *d);
+void ports_expire(struct daemon *d);
+/* Everything is given back: begins to say so; goes on with it until then (ns) at the latest. */
+void ports_release(struct daemon *d);
+void ports_finish(struct daemon *d, u64 until);
+void ports_close(struct daemon *d);
 
 /* --- hosts.c --- */
 

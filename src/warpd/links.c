@@ -108,6 +108,7 @@ static int add_to_engine(struct daemon *d, const struct netmon_address *a, struc
 		return error;
 	d->links[index] = (struct link){ .iface = index, .address = *a, .udp = udp };
 	start(d, &d->links[index]);
+	ports_add(d, &d->links[index]);
 	return 0;
 }
 
@@ -148,6 +149,7 @@ static void add(struct daemon *d, const struct netmon_address *a)
 
 static void close_link(struct daemon *d, struct link *l)
 {
+	ports_remove(d, l);
 	engine_iface_remove(d->engine, d->now, l->iface);
 	ev_io_stop(d->loop, &l->read);
 	ev_io_stop(d->loop, &l->write);
@@ -225,8 +227,10 @@ static void on_routed(void *ctx, u32 ifindex)
 	for (i = 0; i < MAX_IFACES; i++) {
 		struct link *l = &d->links[i];
 
-		if (!l->used || (ifindex && l->address.ifindex != ifindex) ||
-		    d->now < l->routed_at + ROUTED_INTERVAL)
+		if (!l->used || (ifindex && l->address.ifindex != ifindex))
+			continue;
+		ports_routed(d, l);
+		if (d->now < l->routed_at + ROUTED_INTERVAL)
 			continue;
 		l->routed_at = d->now;
 		engine_iface_routed(d->engine, d->now, l->iface);

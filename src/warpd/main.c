@@ -10,7 +10,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
+#include "io/upnp.h"
 #include "warp/conf.h"
 #include "warp/crypto.h"
 #include "warp/log.h"
@@ -93,6 +95,8 @@ int main(int argc, char **argv)
 	struct conf_error error;
 	struct conf *conf;
 
+	if (argc == 2 && !strcmp(argv[1], UPNP_WORKER_ARGUMENT))
+		return upnp_worker(STDIN_FILENO);
 	log_init();
 	if (!parse(argc, argv, &arguments))
 		return 2;

@@ -33,6 +33,12 @@ static json_t *age(const struct daemon *d, u64 then)
 	return json_real((double)(d->now > then ? d->now - then : 0) / (double)NS_PER_S);
 }
 
+/* Seconds until then. */
+static json_t *remaining(const struct daemon *d, u64 then)
+{
+	return json_real((double)(then > d->now ? then - d->now : 0) / (double)NS_PER_S);
+}
+
 static json_t *endpoint(const struct endpoint *e)
 {
 	return e->address.family ? json_string(endpoint_text(e)) : json_null();
@@ -106,6 +112,22 @@ static json_t *nat(const struct nat_class *is)
 	return ret;
 }
 
+/* What the router lets in; null: nothing. */
+static json_t *port_mapping(const struct daemon *d, u8 index, const struct iface_view *v)
+{
+	struct portmap_mapping mapping;
+	json_t *ret;
+
+	if (!d->ports || !portmap_get(d->ports, index, &mapping))
+		return json_null();
+	ret = json_object();
+	json_object_set_new(ret, "protocol", json_string(portmap_protocol_name(mapping.protocol)));
+	json_object_set_new(ret, "external", endpoint(&mapping.external));
+	json_object_set_new(ret, "expires", remaining(d, mapping.expires));
+	json_object_set_new(ret, "verified", json_boolean(v->mapped_reached));
+	return ret;
+}
+
 static json_t *interfaces(const struct daemon *d)
 {
 	json_t *ret = json_array(), *iface;
@@ -126,6 +148,7 @@ static json_t *interfaces(const struct daemon *d)
 		json_object_set_new(iface, "rx_bytes", number(v.received_bytes));
 		json_object_set_new(iface, "send_errors", number(v.send_errors));
 		json_object_set_new(iface, "nat", nat(&v.nat));
+		json_object_set_new(iface, "port_mapping", port_mapping(d, (u8)i, &v));
 		json_object_set_new(iface, "maps", iface_maps(d, &v));
 		json_array_append_new(ret, iface);
 	}

@@ -143,6 +143,8 @@ cat >"$work/status" <<EOF
      "filtering": "address-and-port-dependent", "preserves_ports": "no",
      "port_step": "independent", "port_step_size": 1, "hairpin": "unknown",
      "lifetime_min": 4.6, "lifetime_max": 6.31},
+   "port_mapping": {"protocol": "nat-pmp", "external": "203.0.113.4:40123", "expires": 3599.5,
+     "verified": true},
    "maps": [{"map": "198.51.100.1:13116", "registered": true, "observed": "203.0.113.4:4011",
      "age": 3}]}],
  "maps": [{"address": "198.51.100.1:13116", "public_key": "$key", "state": "connected", "age": 3}],
@@ -183,6 +185,7 @@ shown()
 shown uptime 'up 2h 3min'
 shown crypto 'ciphers of ipsec-mb$'
 shown interface 'eth0  *192.0.2.10:40123  *up  *1500  *1.2MB  *99B'
+shown port-mapping 'mapped to 203.0.113.4:40123  *by nat-pmp, verified'
 shown how-the-map-sees-it 'seen as 203.0.113.4:4011  *by 198.51.100.1:13116'
 shown nat '^  eth0 192.0.2.10:40123: natted$'
 shown nat-behaviour 'mapping address-and-port-dependent, filtering address-and-port-dependent$'

@@ -6,7 +6,7 @@ set -u
 # To build the programs and to run them in namespaces.
 demo=(
 	build-essential pkg-config libsodium-dev libmnl-dev libnl-3-dev libnl-route-3-dev libev-dev
-	libyaml-dev libjansson-dev libcap-ng-dev
+	libyaml-dev libjansson-dev libcap-ng-dev libnatpmp-dev libminiupnpc-dev
 	iproute2 iputils-ping nftables python3 procps socat jq iperf3
 )
 # To test them, and to judge the source.
@@ -14,7 +14,7 @@ tests=(
 	git libcmocka-dev clang clang-tidy clang-format llvm libclang-rt-14-dev cppcheck shellcheck
 	mandoc gcovr
 	conntrack tcpdump curl openssh-server openssh-client wireguard-go wireguard-tools ethtool
-	python3-cryptography psmisc
+	python3-cryptography psmisc miniupnpd-nftables
 	stun-client stun-server coturn
 )
 

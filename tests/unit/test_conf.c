@@ -72,6 +72,8 @@ static void the_least_configuration_has_sensible_defaults(void **state)
 	assert_true(c->interfaces.bind_to_device);
 	assert_int_equal(c->interfaces.listen_port, 0);
 	assert_int_equal(c->interfaces.max_consecutive_failures, 10);
+	assert_true(c->interfaces.port_mapping);
+	assert_int_equal(c->interfaces.port_mapping_lifetime, 3600 * NS_PER_S);
 	assert_int_equal(c->map_count, 0);
 	assert_int_equal(c->peer_count, 1);
 	assert_int_equal(c->tunnel_count, 1);
@@ -101,6 +103,8 @@ static const char everything[] = HEAD
 	"  bind_to_device: no\n"
 	"  listen_port: 51900\n"
 	"  max_consecutive_failures: 3\n"
+	"  port_mapping: no\n"
+	"  port_mapping_lifetime: 2m\n"
 	"warp_map:\n"
 	"  - { address: map.example.net, public_key: " KEY_3 " }\n"
 	"  - { address: '[2001:db8::5]:99', public_key: " PSK " }\n"
@@ -168,6 +172,8 @@ static void interfaces_and_maps_are_as_written(void **state)
 	assert_false(c->interfaces.bind_to_device);
 	assert_int_equal(c->interfaces.listen_port, 51900);
 	assert_int_equal(c->interfaces.max_consecutive_failures, 3);
+	assert_false(c->interfaces.port_mapping);
+	assert_int_equal(c->interfaces.port_mapping_lifetime, 120 * NS_PER_S);
 	assert_int_equal(c->map_count, 2);
 	assert_false(c->maps[0].address.numeric);
 	assert_string_equal(c->maps[0].address.host, "map.example.net");

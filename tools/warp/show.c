@@ -41,6 +41,22 @@ void show_drops(struct page *p, const char *before, const json_t *drops)
 
 /* --- interfaces --------------------------------------------------------------------------- */
 
+/* What its router lets in. */
+static void show_port_mapping(struct page *p, struct table *t, const json_t *iface)
+{
+	const json_t *m = json_object_get(iface, "port_mapping");
+	size_t k;
+
+	if (!json_is_object(m))
+		return;
+	table_add(t, " ");
+	table_add(t, "mapped to %s", page_text(p, m, "external"));
+	table_add(t, "by %s%s", page_text(p, m, "protocol"),
+		  page_flag(p, m, "verified") ? ", verified" : "");
+	for (k = 3; k < t->columns; k++)
+		table_add(t, "%s", "");
+}
+
 /* How the maps see the interface. */
 static void show_observed(struct page *p, struct table *t, const json_t *maps)
 {
@@ -100,6 +116,7 @@ static void show_interfaces(struct page *p, const json_t *list)
 			table_add(&t, "ERRORS");
 		}
 		show_interface(p, &t, iface);
+		show_port_mapping(p, &t, iface);
 		show_observed(p, &t, page_list(p, iface, "maps"));
 	}
 	table_end(&t, p);
