@@ -242,12 +242,10 @@ static void peer_frame(struct engine *e, struct peer *p, const struct arrival *i
 {
 	switch (f->type) {
 	case FRAME_PAYLOAD:
-		peer_busy(e, p, in->now);
-		tunnel_payload(e, p, in, &f->payload);
-		break;
 	case FRAME_FRAGMENT:
+	case FRAME_SHARD:
 		peer_busy(e, p, in->now);
-		tunnel_fragment(e, p, in, &f->fragment);
+		tunnel_frame(e, p, in, f);
 		break;
 	case FRAME_PROBE:
 		take_probe(e, p, in, path, &f->probe);
@@ -441,7 +439,7 @@ int engine_add_peer(struct engine *e, u64 now, const struct peer_options *option
 	e->peers[index] = p;
 	if (index >= e->peer_limit)
 		e->peer_limit = index + 1u;
-	if (order_open_all(e, p) < 0) {
+	if (flow_open_all(e, p) < 0) {
 		engine_remove_peer(e, now, index);
 		return -ENOMEM;
 	}
@@ -471,7 +469,7 @@ void engine_remove_peer(struct engine *e, u64 now, u16 peer)
 	engine_forget_deliveries(e, peer, NO_INDEX);
 	for (u32 n = 0; n < MAX_TUNNELS; n++) {
 		fragment_forget(e, peer, (u16)n);
-		order_close(e, p, (u16)n);
+		flow_close(e, p, (u16)n);
 		leave_tunnel(&e->tunnels[n], peer);
 	}
 	allowedips_remove_peer(e->allowedips, peer);
