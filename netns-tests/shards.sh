@@ -12,7 +12,7 @@
 . "$(dirname "$0")/lib/lab.sh"
 # shellcheck source=netns-tests/lib/wire.sh
 . "$(dirname "$0")/lib/wire.sh"
-lab_begin tun jq od netns/wire netns/numbers netns/alloc.so warpd warp
+lab_begin tun jq od iperf3 netns/wire netns/numbers netns/alloc.so warpd warp
 
 COUNT=10000
 RATE=2500
@@ -22,25 +22,29 @@ host B
 wire_link A eth0 B eth0 'delay 20ms'
 WIRE_OPTIONS='-p -s 2' wire_link A eth1 B eth1 'delay 20ms' # not the losses of the other
 
-# member HOST PEER MODE-OF-QUICK MODE-OF-LONG
+# member HOST NUMBER PEER NUMBER MODE-OF-NET-AND-QUICK MODE-OF-LONG
 member()
 {
 	INTERFACES='listen_port: 51900
   interface_scan_interval: 60' conf "$1" <<-END
 		far_gate:
-		$(far_gate "$2" "endpoints: [\"${ADDRESS[$2/eth0]}:51900\", \"${ADDRESS[$2/eth1]}:51900\"]")
+		$(far_gate "$3" "endpoints: [\"${ADDRESS[$3/eth0]}:51900\", \"${ADDRESS[$3/eth1]}:51900\"]" \
+			"allowed_ips: [10.44.0.$4/32]")
 		tunnels:
+		  - name: net
+		    gate: { tun: warp0, address: [10.44.0.$2/24] }
+		    transport: { ordered: true, redundancy: { $5 } }
 		  - name: quick
 		    gate: { application_to_gate: "127.1.0.1:9000", gate_to_application: "127.1.0.1:9001" }
-		    transport: { redundancy: { $3 } }
+		    transport: { redundancy: { $5 } }
 		  - name: long
 		    gate: { application_to_gate: "127.1.0.1:9010", gate_to_application: "127.1.0.1:9011" }
-		    transport: { redundancy: { $4 } }
+		    transport: { redundancy: { $6 } }
 	END
 }
 SHARDS='mode: shards, num_shards: 5, required_shards: 3, max_delay'
-member A B "$SHARDS: ${MAX_DELAY}ms" "$SHARDS: 500ms"
-member B A 'mode: replicate' 'mode: replicate'
+member A 1 B 2 "$SHARDS: ${MAX_DELAY}ms" "$SHARDS: 500ms"
+member B 2 A 1 'mode: replicate' 'mode: replicate'
 case $WARP_BUILD in
 *asan*) counted=() ;; # sanitizers have an allocator of their own
 *) counted=(env LD_PRELOAD="$WARP_BUILD/netns/alloc.so") ;;
@@ -99,6 +103,14 @@ check rebuilt "next to nothing" [ "$(shards B quick .rebuilt)" -gt $((COUNT / 40
 check no_allocation "calls of A and B, heap and mmap: $before, then $after" [ "$before" = "$after" ]
 people=$(warp -s "$LAB/A.sock" status)
 check status "$people" grep -q 'shards on a path each, 3 of 5 rebuild, within 20' <<<"$people"
+
+# --- packets of warp0, which come from the kernel many at a time ---
+spawn B iperf iperf3 -s -1 -B 10.44.0.2
+wait_until 'listens B tcp 5201' 5
+run_in A iperf3 -c 10.44.0.2 -t 2 -J >"$LAB/tcp.json"
+check tcp "$(jq -r .error "$LAB/tcp.json")" [ "$(jq '.end.sum_received.bytes' "$LAB/tcp.json")" -gt 600000 ]
+check tcp_is_rebuilt "nothing" [ "$(shards B net .rebuilt)" -gt 50 ]
+record shards tcp_5_percent_loss_mbps "$(jq '.end.sum_received.bits_per_second / 1e6' "$LAB/tcp.json")" Mbit/s ''
 
 # --- gaps on one link ---
 losses 'loss 0%'

@@ -34,7 +34,7 @@ static inline size_t rs_code_size(u32 parity)
 void rs_code_init(struct rs_code *code, u32 parity);
 /* Adds data shard index, of size bytes, to all parity shards, which have as many bytes at least and
  * began as zeros. Adding a shard once more takes it out again. */
-void rs_add(const struct rs_code *code, u32 index, u8 *data, u32 size, u8 *const *parity);
+void rs_add(const struct rs_code *code, u32 index, const u8 *data, u32 size, u8 *const *parity);
 
 struct rs_shard {
 	u8 *bytes;

@@ -11,6 +11,7 @@
  *   tunnel.c    tunnels, and payloads on their way in
  *   train.c     the run of datagrams that may still grow
  *   redund.c    payloads that go out as shards, one path each, and the parity of these
+ *   links.c     which paths these are spread over
  *   rebuild.c   shards that come in, and what they rebuild
  *   fragment.c  putting fragments together
  *   order.c     payloads of ordered tunnels wait for those before them

@@ -156,7 +156,7 @@ static void solve(const struct whence *w, struct shard_waiting *waiting)
 	const struct shard_waiting s = *waiting; /* it may go with its payload */
 	struct buf *bufs[RS_MISSING_MAX];
 	u8 *to[RS_MISSING_MAX];
-	struct rs_block b;
+	struct rs_block b = { 0 };
 	u32 missing, at = 0;
 	bool rebuilt;
 

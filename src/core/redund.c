@@ -5,13 +5,6 @@
  * A payload leaves at once, as the data shard that it is (shard_out.h tells of blocks). Parity
  * follows when its block is complete, or its time is up. One that does not fit a datagram is cut: its
  * fragments make blocks of their own, whose parity follows at once.
- *
- * The shards of a block are spread over links: paths that share neither our interface nor the peer's
- * address, as far as there are such, and of these only paths that are live and do not for long
- * lose more than parity can make good. Each shard takes the link that has fewest of its block. When links have equally
- * many, data goes to one that did not have the first, parity to the one that had: so the link
- * with most shards of a block has them as far apart in time as can be, and little of it is data.
- * Which link has the first changes from block to block.
  */
 #include "redund.h"
 
@@ -21,18 +14,12 @@
 #define SHARD_OVERHEAD (WIRE_OVERHEAD + FRAME_SHARD_PARITY_HEADER + SHARD_SIZE_BYTES)
 #define PIECE_OVERHEAD (WIRE_OVERHEAD + FRAME_SHARD_PIECE_PARITY_HEADER)
 #define PIECES_MAX 256u
-#define LINKS_TIME (10 * NS_PER_MS) /* links are chosen anew after so long */
-#define LOSSY_PATIENCE (1 * NS_PER_S)
 
 struct redund {
 	struct redund *next;
 	struct shard_out *out;
 	u16 peer, tunnel;
-	u8 links[MAX_PEER_PATHS]; /* paths */
-	u32 link_count;
-	u64 links_of, links_until; /* chosen from these paths */
-	u32 turn;
-	u64 lossy_since[MAX_PEER_PATHS]; /* 0: it is not */
+	struct links links;
 };
 
 u32 redund_overhead(const struct tunnel *t)
@@ -50,153 +37,6 @@ static u32 shard_room(const struct tunnel *t, const struct peer *p, u32 overhead
 static u32 parity_count(const struct tunnel *t)
 {
 	return t->shards.shards - t->shards.required;
-}
-
-/* --- links ----------------------------------------------------------------------------------- */
-
-/* Whether this path has for long been losing more than parity makes good. A burst of losses is what
- * parity is for. */
-static bool too_lossy(const struct sending *s, struct redund *r, u32 n)
-{
-	const double tolerable = (double)parity_count(s->t) / s->t->shards.shards;
-
-	if (s->p->paths[n].out.loss < tolerable) {
-		r->lossy_since[n] = 0;
-		return false;
-	}
-	if (r->lossy_since[n] == 0)
-		r->lossy_since[n] = s->now;
-	return s->now - r->lossy_since[n] >= LOSSY_PATIENCE;
-}
-
-/* Of the paths there are, the live ones that are not too lossy, if there are any; or the live ones; or
- * all. */
-static u64 good_paths(const struct sending *s, struct redund *r)
-{
-	u64 live = 0, good = 0;
-
-	for (u64 mask = s->mask; mask; mask &= mask - 1) {
-		const u32 n = (u32)__builtin_ctzll(mask);
-
-		if (s->p->paths[n].state != PATH_LIVE)
-			continue;
-		live |= mask & -mask;
-		if (!too_lossy(s, r, n))
-			good |= mask & -mask;
-	}
-	return good ? good : live ? live : s->mask;
-}
-
-/* The interface of this name, or one of its addresses, carries a link already. */
-static bool iface_taken(const struct sending *s, const struct redund *r, const struct path *path)
-{
-	const char *name = s->e->ifaces[path->iface]->options.name;
-
-	for (u32 n = 0; n < r->link_count; n++) {
-		const u8 iface = s->p->paths[r->links[n]].iface;
-
-		if (strncmp(s->e->ifaces[iface]->options.name, name, IFNAME_SIZE) == 0)
-			return true;
-	}
-	return false;
-}
-
-static bool remote_taken(const struct sending *s, const struct redund *r, const struct path *path)
-{
-	for (u32 n = 0; n < r->link_count; n++) {
-		if (address_equal(&s->p->paths[r->links[n]].remote.address, &path->remote.address))
-			return true;
-	}
-	return false;
-}
-
-/* First paths that have nothing in common; then one over each interface that is left. From a single
- * interface, one to each address of the peer: of one family, for two may well be of one link there. */
-enum pass { PASS_APART, PASS_INTERFACES, PASS_ADDRESSES, PASSES };
-
-static bool may_be_link(const struct sending *s, const struct redund *r, const struct path *path,
-			enum pass pass)
-{
-	const struct path *first = &s->p->paths[r->links[0]];
-
-	switch (pass) {
-	case PASS_APART:
-		return !iface_taken(s, r, path) && !remote_taken(s, r, path);
-	case PASS_INTERFACES:
-		return !iface_taken(s, r, path);
-	default:
-		return path->iface == first->iface && !remote_taken(s, r, path);
-	}
-}
-
-/* The one with the shortest round trip. */
-static u32 next_link(const struct sending *s, const struct redund *r, u64 mask, enum pass pass)
-{
-	u32 best = MAX_PEER_PATHS;
-
-	for (; mask; mask &= mask - 1) {
-		const u32 n = (u32)__builtin_ctzll(mask);
-
-		if (!may_be_link(s, r, &s->p->paths[n], pass))
-			continue;
-		if (best == MAX_PEER_PATHS || s->p->paths[n].rtt < s->p->paths[best].rtt)
-			best = n;
-	}
-	return best;
-}
-
-static void choose_links(const struct sending *s, struct redund *r)
-{
-	const u64 mask = good_paths(s, r);
-	u32 apart = 0;
-
-	r->link_count = 0;
-	for (enum pass pass = PASS_APART; pass < PASSES; pass++) {
-		u32 n;
-
-		if (pass == PASS_ADDRESSES && apart > 1)
-			break;
-		while ((n = next_link(s, r, mask, pass)) < MAX_PEER_PATHS)
-			r->links[r->link_count++] = (u8)n;
-		apart = r->link_count;
-	}
-	r->links_of = s->mask;
-	r->links_until = s->now + LINKS_TIME;
-}
-
-static void refresh_links(const struct sending *s, struct redund *r)
-{
-	if (r->links_of != s->mask || s->now >= r->links_until)
-		choose_links(s, r);
-}
-
-/* Where to begin to look for the link of the next shard: the first that is best is taken. */
-static u32 first_to_ask(struct redund *r, const struct shard_block *b, bool parity)
-{
-	if (b->count == 0)
-		return r->turn++;
-	for (u32 n = 0; n < r->link_count; n++) {
-		if (r->links[n] == b->first)
-			return parity ? n : n + 1;
-	}
-	return 0;
-}
-
-/* The path for the next shard of b, or MAX_PEER_PATHS: none has room. */
-static u8 pick(const struct sending *s, struct redund *r, const struct shard_block *b, bool parity)
-{
-	const u32 start = first_to_ask(r, b, parity);
-	u8 best = MAX_PEER_PATHS;
-
-	for (u32 n = 0; n < r->link_count; n++) {
-		const u8 path = r->links[(start + n) % r->link_count];
-
-		if (iface_room(s->e, s->p->paths[path].iface) == 0)
-			continue;
-		if (best == MAX_PEER_PATHS || b->taken[path] < b->taken[best])
-			best = path;
-	}
-	return best;
 }
 
 /* --- one shard ------------------------------------------------------------------------------- */
@@ -220,7 +60,7 @@ static void send_parity(const struct sending *s, struct redund *r, struct shard_
 			const struct frame_shard *f)
 {
 	struct buf *buf = buf_get(s->e->options.pool);
-	const u8 path = pick(s, r, b, true);
+	const u8 path = links_pick(s, &r->links, b, true);
 	enum drop_reason reason = DROP_NO_BUFFER;
 
 	if (buf && path < MAX_PEER_PATHS) {
@@ -270,7 +110,7 @@ static struct shard_block *next_block(const struct sending *s, struct redund *r)
 {
 	struct shard_block *b;
 
-	shard_out_pace(r->out, s->now, r->link_count);
+	shard_out_pace(r->out, s->now, r->links.count);
 	while (!shard_out_set_size(r->out, shard_room(s->t, s->p, SHARD_OVERHEAD)))
 		close_payloads(s, r, shard_out_oldest(r->out));
 	while (!(b = shard_out_block(r->out, s->now, s->flow->next_sequence)))
@@ -292,7 +132,7 @@ static enum drop_reason send_whole(const struct sending *s, struct redund *r, st
 {
 	const struct frame_shard f = { .tunnel = s->t->id, .sequence = s->flow->next_sequence };
 	struct shard_block *b = next_block(s, r);
-	const u8 path = pick(s, r, b, false);
+	const u8 path = links_pick(s, &r->links, b, false);
 	enum drop_reason reason;
 	bool complete;
 
@@ -326,12 +166,12 @@ static enum drop_reason pieces_fit(const struct sending *s, const struct redund 
 {
 	u32 room = 0;
 
-	if (datagrams > r->link_count * (OUTBOX_SIZE - CONTROL_RESERVE))
+	if (datagrams > r->links.count * (OUTBOX_SIZE - CONTROL_RESERVE))
 		return DROP_TOO_LARGE;
 	if (pool_available(s->e->options.pool) < datagrams)
 		return DROP_NO_BUFFER;
-	for (u32 n = 0; n < r->link_count; n++)
-		room += iface_room(s->e, s->p->paths[r->links[n]].iface);
+	for (u32 n = 0; n < r->links.count; n++)
+		room += iface_room(s->e, s->p->paths[r->links.path[n]].iface);
 	if (room >= datagrams)
 		return DROP_NONE;
 	drop_count(&s->t->drops, DROP_QUEUE_FULL);
@@ -344,10 +184,10 @@ static enum drop_reason send_piece(const struct sending *s, struct redund *r, st
 {
 	struct buf *buf = buf_get(s->e->options.pool);
 	enum drop_reason reason = DROP_NO_BUFFER;
-	u8 path = pick(s, r, b, false);
+	u8 path = links_pick(s, &r->links, b, false);
 
 	if (path == MAX_PEER_PATHS) /* it is full; there is room for what has begun */
-		path = r->links[0];
+		path = r->links.path[0];
 	if (b->count == 0)
 		b->first = path;
 	shard_out_add(r->out, b, f->data, f->size);
@@ -418,7 +258,7 @@ enum drop_reason redund_send(const struct sending *s, struct buf *b)
 {
 	struct redund *r = s->flow->redund;
 
-	refresh_links(s, r);
+	links_refresh(s, &r->links);
 	if (b->length > shard_room(s->t, s->p, SHARD_OVERHEAD))
 		return send_large(s, r, b);
 	return send_whole(s, r, b);
@@ -447,7 +287,7 @@ static void expire(struct engine *e, struct redund *r, u64 now)
 	const bool possible = s.mask && assoc_ready(&p->assoc, now);
 
 	if (possible)
-		refresh_links(&s, r);
+		links_refresh(&s, &r->links);
 	while (shard_out_next_expiry(r->out) <= now) {
 		if (possible)
 			close_payloads(&s, r, shard_out_oldest(r->out));

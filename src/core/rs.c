@@ -37,9 +37,9 @@ static void add(const u8 *table, u32 columns, u32 rows, u32 column, const struct
 			      from->bytes, (u8 **)to);
 }
 
-void rs_add(const struct rs_code *code, u32 index, u8 *data, u32 size, u8 *const *parity)
+void rs_add(const struct rs_code *code, u32 index, const u8 *data, u32 size, u8 *const *parity)
 {
-	const struct rs_shard shard = { data, size };
+	const struct rs_shard shard = { (u8 *)data, size };
 
 	add(code->table, RS_SHARDS, code->parity, index, &shard, parity);
 }

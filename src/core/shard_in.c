@@ -264,9 +264,9 @@ static bool get_buffers(struct shard_in *in, u32 count, struct buf **ret, u8 **r
 /* Rebuilds what is missing of a block of payloads if there is enough of it. */
 static void solve(struct shard_in *in, struct shard_waiting *w)
 {
-	struct buf *bufs[RS_MISSING_MAX];
+	struct buf *bufs[RS_MISSING_MAX] = { NULL };
 	u8 *to[RS_MISSING_MAX];
-	struct rs_block b;
+	struct rs_block b = { 0 };
 	u32 missing, at = 0;
 
 	collect(in, w, &b);
@@ -275,7 +275,7 @@ static void solve(struct shard_in *in, struct shard_waiting *w)
 	    !get_buffers(in, missing, bufs, to))
 		return;
 	if (rs_rebuild(&b, to)) {
-		for (u32 i = 0; i < b.count; i++) {
+		for (u32 i = 0; i < b.count && at < missing; i++) {
 			if (!b.data[i].bytes)
 				take_rebuilt(in, sequence_of(w, i), w->size, bufs[at++]);
 		}

@@ -16,9 +16,12 @@
 #include <string.h>
 
 #define ALIGNMENT 64u
-#define ROOMS 4u         /* blocks that there is a place for, whatever their size */
-#define SPAN_PART 4 / 5  /* of max_delay that a block spans, when blocks are filled in turn */
-#define DEPTH_PART 7 / 8 /* of all places at most, as others may still be open */
+#define ROOMS 4u /* blocks that there is a place for, whatever their size */
+#define SPAN_PARTS                                                                                 \
+	4u /* of SPAN_OF that max_delay has: what a block spans if blocks are filled in turn */
+#define SPAN_OF 5u
+#define DEPTH_PARTS 7u /* of DEPTH_OF that the places have at most: others may still be open */
+#define DEPTH_OF 8u
 #define DEPTH_SLACK                                                                                \
 	4u /* the depth is left alone while it is right to this part: a new one makes
 			 * short blocks of those that are open */
@@ -100,11 +103,12 @@ static bool links_suffice(const struct shard_out *o, u32 links)
 /* When so many payloads come in max_delay. */
 static u32 depth_for(const struct shard_out *o, u32 payloads)
 {
-	const u32 depth = payloads * SPAN_PART / (o->options.required - 1);
+	const u32 depth = payloads * SPAN_PARTS / SPAN_OF / (o->options.required - 1);
+	const u32 most = o->places * DEPTH_PARTS / DEPTH_OF;
 
 	if (depth < 1)
 		return 1;
-	return depth < o->places * DEPTH_PART ? depth : o->places * DEPTH_PART;
+	return depth < most ? depth : most;
 }
 
 void shard_out_pace(struct shard_out *o, u64 now, u32 links)

@@ -129,8 +129,8 @@ u32 frame_shard_header(u8 kind)
 
 void frame_put_shard_header(u8 *p, const struct frame_shard *f)
 {
-	struct writer w = { .p = p, .left = frame_shard_header(f->kind) };
+	struct writer w = { .p = p + 1, .left = frame_shard_header(f->kind) - 1 };
 
-	give_u8(&w, FRAME_SHARD | FRAME_LAST);
+	p[0] = FRAME_SHARD | FRAME_LAST;
 	write_header(&w, f);
 }
