@@ -81,6 +81,8 @@ struct conf_impair {
 	struct impair_config config;
 };
 
+enum redundancy_mode { MODE_REPLICATE, MODE_SHARDS };
+
 struct conf_tunnel {
 	char name[NAME_SIZE];
 	u16 id;
@@ -90,7 +92,11 @@ struct conf_tunnel {
 	struct conf_gate gate;
 	u32 mtu;           /* transport.mtu, 0: what fits */
 	u64 send_deadline; /* ns, 0: none */
-	u32 copies;        /* 0: all */
+	enum redundancy_mode mode;
+	u32 copies;          /* 0: all */
+	u32 num_shards;      /* of the mode shards, as the next two */
+	u32 required_shards; /* any so many of them rebuild a block */
+	u64 max_delay;       /* ns */
 	bool ordered;
 	u64 reorder_wait; /* ns, 0: auto */
 	struct conf_impair impair;

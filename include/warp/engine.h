@@ -84,7 +84,10 @@ struct tunnel_options {
 	u32 mtu;           /* largest piece of a payload in one datagram; 0: what the paths carry */
 	u64 send_deadline; /* ns from engine_send() to the wire; 0: none */
 	u32 copies;        /* replicate on this many paths; 0: all */
-	bool ordered;      /* payloads of a peer are delivered in the order in which it sent them */
+	u32 num_shards;    /* of a block, any required_shards of which rebuild it; 0: replicate */
+	u32 required_shards; /* 1..num_shards - 1 */
+	u64 max_delay;       /* ns from the first of a block's payloads to its parity */
+	bool ordered;     /* payloads of a peer are delivered in the order in which it sent them */
 	u64 reorder_wait; /* ns, at most so long for one that is missing; 0: what the paths call for */
 	const u16 *peers;  /* indices; */
 	size_t peer_count; /* 0: every peer, also later ones */
@@ -92,7 +95,7 @@ struct tunnel_options {
 
 /* The id of a tunnel that has none configured: 1..65535 from a hash of its name. */
 u16 tunnel_id_from_name(const char *name);
-/* 0, -EEXIST (id), -ENOSPC. */
+/* 0, -EEXIST (id), -ENOSPC, -ENOMEM, -EINVAL (shards). */
 int engine_add_tunnel(struct engine *e, const struct tunnel_options *options, u16 *ret_tunnel);
 void engine_remove_tunnel(struct engine *e, u16 tunnel);
 

@@ -75,6 +75,15 @@ struct path_view {
 	double rate_out, rate_in; /* bytes a second */
 };
 
+/* What became of blocks of shards. */
+struct shard_view {
+	u64 data, parity;  /* sent: payloads or fragments, and parity for them */
+	u64 blocks;        /* whose parity was sent */
+	u64 rebuilt;       /* payloads and fragments that had not come by themselves */
+	u64 early;         /* of the former, those that came after all */
+	u64 unrecoverable; /* blocks of which too much was missing, parity having come */
+};
+
 struct tunnel_view {
 	char name[NAME_SIZE];
 	u16 id;
@@ -89,6 +98,9 @@ struct tunnel_view {
 	u64 late;      /* came when their place had been passed over: dropped */
 	u32 waiting;   /* for one before them */
 	u32 pending;
+	u32 num_shards, required_shards; /* 0: the tunnel sends none */
+	u64 max_delay;                   /* ns */
+	struct shard_view shards;
 	struct drop_counts drops;
 };
 

@@ -30,7 +30,11 @@
  *   0x01 PAYLOAD              tunnel u16, sequence u32, data
  *   0x02 FRAGMENT             tunnel u16, sequence u32, index u8, unit u16, last u16 (size of the
  *                             whole payload - 1), data at index * unit
- *   0x03 SHARD                reserved
+ *   0x03 SHARD                tunnel u16, sequence u32, kind u8, and
+ *                             kind 0: data of a payload
+ *                             kind 1: index u8, unit u16, last u16, data of a fragment
+ *                             kind 2: parity u8, count u8, step u16, wait in ms u16, sum
+ *                             kind 3: parity u8, count u8, first u8, unit u16, last u16, sum
  *   0x04 PROBE                stamp u64, sent packets u64, sent bytes u64
  *   0x05 PROBE_REPLY          stamp u64, received packets u64, received bytes u64, endpoint seen
  *   0x06 PEER_ADDRESS_OVERRIDE endpoint to replace
@@ -175,6 +179,13 @@ enum frame_type {
 #define FRAME_PAYLOAD_HEADER 7u   /* type (last), tunnel, sequence */
 #define FRAME_FRAGMENT_HEADER 12u /* type (last), tunnel, sequence, index, unit, last */
 #define FRAME_RELAY_HEADER 7u     /* type (last), handle, to, from */
+/* Of last SHARD frames, by kind. */
+#define FRAME_SHARD_HEADER 8u
+#define FRAME_SHARD_PIECE_HEADER 13u
+#define FRAME_SHARD_PARITY_HEADER 14u
+#define FRAME_SHARD_PIECE_PARITY_HEADER 15u
+#define SHARD_SIZE_BYTES 2u /* of a payload's size, before its bytes in the sum */
+#define WIRE_SHARDS_MAX 32u /* of a block, data and parity */
 #define WIRE_CANDIDATES_MAX 32u
 #define WIRE_KEYS_MAX 32u
 #define WIRE_MAPPINGS_MAX 32u
@@ -201,6 +212,28 @@ struct frame_fragment {
 	u32 total; /* 1..65536 */
 	u8 *data;
 	u32 size; /* unit, or what is left of total: checked when read */
+};
+
+/* A block is some payloads of one tunnel, or some fragments of one payload: these are its data shards,
+ * sent as they are. Its parity shards are sent after them. A data shard does not tell its block,
+ * parity does: data shards i = 0..count - 1 are the payloads with sequence + i * step, or of the
+ * payload with this sequence the fragments index + i. The sum is that of rs.h; a payload went into it
+ * as its size (u16) followed by its bytes, a fragment as its bytes. */
+enum shard_kind { SHARD_PAYLOAD, SHARD_PIECE, SHARD_PARITY, SHARD_PIECE_PARITY, SHARD_KINDS };
+
+struct frame_shard {
+	u16 tunnel;
+	u32 sequence;
+	u8 kind;   /* enum shard_kind */
+	u8 parity; /* which parity shard */
+	u8 count;  /* data shards of the block; with parity it is less than WIRE_SHARDS_MAX */
+	u16 step;  /* not 0 */
+	u16 wait;  /* ms: parity is sent so late at most after the first data shard */
+	u8 index;  /* of the fragment; of the block's first */
+	u16 unit;  /* as of a FRAGMENT */
+	u32 total;
+	u8 *data;
+	u32 size;
 };
 
 struct frame_probe {
@@ -288,6 +321,7 @@ struct frame {
 	union {
 		struct frame_payload payload;
 		struct frame_fragment fragment;
+		struct frame_shard shard;
 		struct frame_probe probe;
 		struct frame_probe_reply probe_reply;
 		struct endpoint override; /* the address to replace */
@@ -323,5 +357,9 @@ void frame_pad(u8 *p, size_t size);
 void frame_put_payload_header(u8 p[static FRAME_PAYLOAD_HEADER], u16 tunnel, u32 sequence);
 void frame_put_fragment_header(u8 p[static FRAME_FRAGMENT_HEADER], const struct frame_fragment *f);
 void frame_put_relay_header(u8 p[static FRAME_RELAY_HEADER], const struct frame_relay *f);
+/* Bytes of header of a last SHARD frame of this kind. */
+u32 frame_shard_header(u8 kind);
+/* The header of one that frame_next() would read again, to p[0..frame_shard_header(f->kind)). */
+void frame_put_shard_header(u8 *p, const struct frame_shard *f);
 
 #endif

@@ -9,6 +9,7 @@
 
 #include "check.h"
 #include "load.h"
+#include "redundancy.h"
 #include "scalar.h"
 #include "warp/impair_text.h"
 #include "warp/reorder.h"
@@ -183,26 +184,6 @@ static const struct schema gate = SCHEMA(gate_keys, check_gate);
 
 /* --- tunnels: how they are transported ---------------------------------------------------- */
 
-/* Modes that other versions have are told from mistakes. */
-static int parse_redundancy_mode(struct reader *r, const struct schema_key *key,
-				 const struct value *v, void *ret)
-{
-	static const char *const words[] = { "replicate", "shards", "stripe", "auto", NULL };
-	size_t index = 0;
-
-	(void)ret;
-	if (parse_choice(r, key, v, words, &index))
-		return reader_fail(r, v->place, "%s must be replicate, not '%s'", key->name,
-				   SHOWN(v));
-	if (index != 0)
-		return reader_fail(
-			r, v->place,
-			"%s '%s' is not in this version; use replicate, with 'copies: N' "
-			"to limit what it costs",
-			key->name, words[index]);
-	return 0;
-}
-
 /* "auto" is 0. */
 static int parse_reorder_wait(struct reader *r, const struct schema_key *key, const struct value *v,
 			      void *ret)
@@ -217,32 +198,7 @@ static int parse_reorder_wait(struct reader *r, const struct schema_key *key, co
 	return 0;
 }
 
-static int parse_shards(struct reader *r, const struct schema_key *key, const struct value *v,
-			void *ret)
-{
-	(void)ret;
-	return reader_fail(
-		r, v->place,
-		"%s belongs to the mode shards, which is not in this version; remove the "
-		"line",
-		key->name);
-}
-
-/* Parsers that store nothing must not be remembered at a member of another key. */
-#define NOTHING offsetof(struct conf_tunnel, peers)
 #define AT(member) offsetof(struct conf_tunnel, member)
-static const struct schema_key redundancy_keys[] = {
-	{ .name = "mode", .offset = NOTHING, .parse = parse_redundancy_mode },
-	{ .name = "copies",
-	  .offset = AT(copies),
-	  .parse = parse_u32,
-	  .min = 1,
-	  .max = MAX_PEER_PATHS },
-	{ .name = "num_shards", .offset = NOTHING, .parse = parse_shards },
-	{ .name = "required_shards", .offset = NOTHING, .parse = parse_shards },
-};
-static const struct schema redundancy = SCHEMA(redundancy_keys, NULL);
-
 static const struct schema_key transport_keys[] = {
 	{ .name = "mtu",
 	  .offset = AT(mtu),
@@ -262,7 +218,7 @@ static const struct schema_key transport_keys[] = {
 	  .parse = parse_duration,
 	  .max = 60 * NS_PER_S,
 	  .fallback = "0" },
-	{ .name = "redundancy", .shape = SHAPE_MAPPING, .inner = &redundancy },
+	{ .name = "redundancy", .shape = SHAPE_MAPPING, .inner = &redundancy_schema },
 };
 static const struct schema transport = SCHEMA(transport_keys, NULL);
 

@@ -14,6 +14,7 @@
 #define MAX_SESSIONS 65536u
 #define HANDSHAKE_RATE 200u
 #define UNKNOWN_INDEX_RATE 20u
+#define SHARD_SHARE 8u   /* of the pool's buffers one of so many may hold copies of shards */
 #define REORDER_SHARE 5u /* of the pool's buffers one of so many may wait in ordered tunnels */
 
 /* --- life ------------------------------------------------------------------------------------ */
@@ -57,6 +58,7 @@ int engine_create(struct engine **ret, const struct engine_options *options)
 		return -ENOMEM;
 	e->options = *options;
 	e->expiry = TIME_NEVER;
+	e->shard_budget.limit = pool_available(options->pool) / SHARD_SHARE;
 	e->reorder_budget.limit = pool_available(options->pool) / REORDER_SHARE;
 	ratelim_init(&e->unknown_index, UNKNOWN_INDEX_RATE, UNKNOWN_INDEX_RATE);
 	for (u32 n = 0; n < MAX_MAPS; n++)
@@ -267,8 +269,10 @@ void engine_expire(struct engine *e, u64 now)
 		return;
 	iface_expire(e, now);
 	fragment_expire(e, now);
+	rebuild_expire(e, now);
 	order_expire(e, now);
 	nattest_expire(e, now);
+	redund_expire(e, now);
 	for (u32 n = 0; n < e->peer_limit; n++) {
 		if (e->peers[n] && e->peers[n]->expiry <= now)
 			peer_expire(e, e->peers[n], now);
@@ -280,6 +284,7 @@ void engine_expire(struct engine *e, u64 now)
 	next = time_min(iface_next_expiry(e), fragment_next_expiry(e));
 	next = time_min(next, order_next_expiry(e));
 	next = time_min(next, nattest_next_expiry(e));
+	next = time_min(next, time_min(redund_next_expiry(e), rebuild_next_expiry(e)));
 	for (u32 n = 0; n < e->peer_limit; n++) {
 		if (e->peers[n])
 			next = time_min(next, e->peers[n]->expiry);

@@ -11,6 +11,9 @@
  *   send.c      payloads on their way out: peer, paths, framing
  *   tunnel.c    tunnels, and payloads on their way in
  *   train.c     the run of datagrams that may still grow
+ *   redund.c    payloads that go out as shards, one path each, and the parity of these
+ *   links.c     which paths these are spread over
+ *   rebuild.c   shards that come in, and what they rebuild
  *   fragment.c  putting fragments together
  *   order.c     payloads of ordered tunnels wait for those before them
  *   nattest.c   what each interface finds out about its NAT
@@ -27,6 +30,8 @@
 #include "warp/natclass.h"
 #include "warp/path.h"
 #include "warp/reorder.h"
+#include "warp/shard_in.h"
+#include "warp/shard_out.h"
 #include "warp/view.h"
 
 #define UDP_IP4_OVERHEAD 28u
@@ -102,7 +107,9 @@ struct tunnel {
 	u64 send_deadline;
 	u32 copies;
 	bool ordered;
-	u64 reorder_wait; /* 0: no limit but REORDER_WAIT_MAX */
+	u64 reorder_wait;            /* 0: no limit but REORDER_WAIT_MAX */
+	struct shard_options shards; /* none: each payload goes out on several paths */
+	struct shard_view shard_counts;
 	u16 *peers;
 	size_t peer_count;
 	u32 pending;
@@ -119,7 +126,9 @@ struct flow {
 	u64 expected; /* how many have been numbered since the first received */
 	u64 arrived;  /* how many of those came */
 	u64 lost_before;
-	struct reorder *order; /* from the allocator; NULL: the tunnel is not ordered */
+	struct reorder *order;   /* from the allocator; NULL: the tunnel is not ordered */
+	struct redund *redund;   /* the same; NULL: it sends no shards */
+	struct rebuild *rebuild; /* the same; NULL: no shard has come yet */
 };
 
 struct reassembly {
@@ -230,6 +239,9 @@ struct engine {
 	struct train train;
 	struct reassembly reassemblies[REASSEMBLIES];
 	struct reorder_budget reorder_budget;
+	struct redund *redunds; /* all that there are, for the timer */
+	struct rebuild *rebuilds;
+	struct shard_budget shard_budget;
 	struct delivery deliveries[DELIVERIES];
 	u32 delivery_head, delivery_tail;
 	struct notice notices[NOTICES];
@@ -341,12 +353,40 @@ void tunnel_payload(struct engine *e, struct peer *p, const struct arrival *in,
 		    const struct frame_payload *f);
 void tunnel_fragment(struct engine *e, struct peer *p, const struct arrival *in,
 		     const struct frame_fragment *f);
+/* Any of these, or a SHARD. */
+void tunnel_frame(struct engine *e, struct peer *p, const struct arrival *in,
+		  const struct frame *f);
+/* A payload that lies in buf, of which it takes over one reference. */
+void tunnel_take(struct engine *e, struct peer *p, u64 now, u16 tunnel, u32 sequence,
+		 const struct reorder_item *item);
 bool tunnel_has_peer(const struct tunnel *t, u16 peer);
 /* Checks and hands a whole payload to its gate; takes over one reference to buf. */
 void tunnel_deliver(struct engine *e, u16 tunnel, u16 peer, u8 *data, u32 size, struct buf *buf);
 u64 flow_lost(const struct flow *f);
 void flow_begin(const struct engine *e, struct flow *f);
 void flow_take(struct flow *f, u32 sequence);
+/* p has just been added: what its part in each tunnel calls for. 0, -ENOMEM. */
+int flow_open_all(struct engine *e, struct peer *p);
+/* p or the tunnel goes. */
+void flow_close(struct engine *e, struct peer *p, u16 tunnel);
+
+/* redund.c */
+/* p takes part in a tunnel that sends shards. 0, -ENOMEM. */
+int redund_open(struct engine *e, struct peer *p, u16 tunnel);
+void redund_close(struct engine *e, struct peer *p, u16 tunnel);
+u64 redund_next_expiry(const struct engine *e);
+void redund_expire(struct engine *e, u64 now);
+/* What a payload of t costs besides its own bytes. */
+u32 redund_overhead(const struct tunnel *t);
+
+/* rebuild.c */
+void rebuild_shard(struct engine *e, struct peer *p, const struct arrival *in, u16 tunnel,
+		   const struct frame_shard *f);
+/* How long after the payloads of this flow those that are rebuilt may come; ns, not counting paths. */
+u64 rebuild_wait(const struct flow *f);
+void rebuild_close(struct engine *e, struct peer *p, u16 tunnel);
+u64 rebuild_next_expiry(const struct engine *e);
+void rebuild_expire(struct engine *e, u64 now);
 
 /* train.c */
 /* b, one sealed datagram, has just been queued on the paths of queued and may grow. */
@@ -363,6 +403,8 @@ u32 train_datagrams(const struct buf *b);
  * caller owns *ret_buf with total bytes at BUF_HEADROOM. */
 bool fragment_take(struct engine *e, u64 now, u16 peer, u16 tunnel, const struct frame_fragment *f,
 		   struct buf **ret_buf);
+/* The bytes of this fragment (its data and tunnel are not looked at) if it has come, or NULL. */
+u8 *fragment_find(struct engine *e, u16 peer, u16 tunnel, const struct frame_fragment *f);
 u64 fragment_next_expiry(const struct engine *e);
 void fragment_expire(struct engine *e, u64 now);
 void fragment_forget(struct engine *e, u16 peer, u16 tunnel);
@@ -370,8 +412,6 @@ void fragment_forget(struct engine *e, u16 peer, u16 tunnel);
 /* order.c */
 /* p takes part in an ordered tunnel. 0, -ENOMEM. */
 int order_open(struct engine *e, struct peer *p, u16 tunnel);
-/* The same for all tunnels that there are. */
-int order_open_all(struct engine *e, struct peer *p);
 /* Gives up what waits. */
 void order_close(struct engine *e, struct peer *p, u16 tunnel);
 /* A whole payload of an ordered tunnel: delivers it, now or later, and what waited for it. Takes over

@@ -121,6 +121,16 @@ bool fragment_take(struct engine *e, u64 now, u16 peer, u16 tunnel, const struct
 	return true;
 }
 
+u8 *fragment_find(struct engine *e, u16 peer, u16 tunnel, const struct frame_fragment *f)
+{
+	struct reassembly *r = reassembly_find(e, peer, tunnel, f->sequence);
+
+	if (!r || r->unit != f->unit || r->total != f->total ||
+	    !(r->seen[f->index / 64] & UINT64_C(1) << (f->index % 64)))
+		return NULL;
+	return buf_data(r->buf) + (u32)f->index * f->unit;
+}
+
 u64 fragment_next_expiry(const struct engine *e)
 {
 	u64 at = TIME_NEVER;

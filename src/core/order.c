@@ -5,7 +5,7 @@
  * One resequencer a peer and tunnel, made when either of the two is added. How long it may wait
  * follows from what the peer's paths measure: half the difference of their round trips is how far
  * the fastest can be ahead of the slowest, if both directions are alike. More is given for their
- * variation, and a margin for the host itself.
+ * variation, what shards take to rebuild one, and a margin for the host itself.
  */
 #include "engine_internal.h"
 
@@ -17,7 +17,8 @@ static u64 wait_for(const struct engine *e, const struct peer *p, u16 tunnel)
 {
 	const u64 most = e->tunnels[tunnel].reorder_wait;
 
-	return time_min(pathset_skew(p) + MARGIN, most ? most : REORDER_WAIT_MAX);
+	return time_min(pathset_skew(p) + rebuild_wait(&p->flows[tunnel]) + MARGIN,
+			most ? most : REORDER_WAIT_MAX);
 }
 
 int order_open(struct engine *e, struct peer *p, u16 tunnel)
@@ -29,17 +30,6 @@ int order_open(struct engine *e, struct peer *p, u16 tunnel)
 		return 0;
 	f->order = reorder_create(&e->options.allocator, &e->reorder_budget);
 	return f->order ? 0 : -ENOMEM;
-}
-
-int order_open_all(struct engine *e, struct peer *p)
-{
-	int r = 0;
-
-	for (u16 n = 0; n < MAX_TUNNELS && r == 0; n++) {
-		if (e->tunnels[n].used)
-			r = order_open(e, p, n);
-	}
-	return r;
 }
 
 void order_close(struct engine *e, struct peer *p, u16 tunnel)

@@ -245,12 +245,10 @@ static void peer_frame(struct engine *e, struct peer *p, const struct arrival *i
 {
 	switch (f->type) {
 	case FRAME_PAYLOAD:
-		peer_busy(e, p, in->now);
-		tunnel_payload(e, p, in, &f->payload);
-		break;
 	case FRAME_FRAGMENT:
+	case FRAME_SHARD:
 		peer_busy(e, p, in->now);
-		tunnel_fragment(e, p, in, &f->fragment);
+		tunnel_frame(e, p, in, f);
 		break;
 	case FRAME_PROBE:
 		take_probe(e, p, in, path, &f->probe);

@@ -71,7 +71,7 @@ int engine_add_peer(struct engine *e, u64 now, const struct peer_options *option
 	e->peers[index] = p;
 	if (index >= e->peer_limit)
 		e->peer_limit = index + 1u;
-	if (order_open_all(e, p) < 0) {
+	if (flow_open_all(e, p) < 0) {
 		engine_remove_peer(e, now, index);
 		return -ENOMEM;
 	}
@@ -101,7 +101,7 @@ void engine_remove_peer(struct engine *e, u64 now, u16 peer)
 	engine_forget_deliveries(e, peer, NO_INDEX);
 	for (u32 n = 0; n < MAX_TUNNELS; n++) {
 		fragment_forget(e, peer, (u16)n);
-		order_close(e, p, (u16)n);
+		flow_close(e, p, (u16)n);
 		leave_tunnel(&e->tunnels[n], peer);
 	}
 	allowedips_remove_peer(e->allowedips, peer);

@@ -6,23 +6,13 @@
  * join the train before it, it is sealed behind that (train.c). One that does not fit the smallest
  * of the paths is cut into fragments, each protected like any payload.
  */
-#include "engine_internal.h"
+#include "redund.h"
 
 #include <string.h>
 
 #define FRAGMENT_OVERHEAD (WIRE_OVERHEAD + FRAME_FRAGMENT_HEADER)
 #define FRAGMENTS_MAX 256u
 #define TRAIN_PATIENCE 16u /* a train grows for this part of what its payloads may wait */
-
-/* One payload to one peer: what every step on its way needs to know. */
-struct sending {
-	struct engine *e;
-	struct tunnel *t;
-	struct peer *p;
-	u64 now;
-	u64 mask; /* paths */
-	struct flow *flow;
-};
 
 static u16 tunnel_index(const struct sending *s)
 {
@@ -76,9 +66,8 @@ static u64 queue_copies(const struct sending *s, struct buf *b, bool fragment)
 	return queued;
 }
 
-/* Seals what lies in b, frame header included, and queues it. */
-static enum drop_reason seal_and_queue(const struct sending *s, struct buf *b, bool fragment,
-				       u64 *ret_queued)
+enum drop_reason seal_and_queue(const struct sending *s, struct buf *b, bool fragment,
+				u64 *ret_queued)
 {
 	u32 size = b->length;
 
@@ -232,6 +221,8 @@ static enum drop_reason send_to_peer(struct engine *e, struct tunnel *t, struct 
 
 	if (reason != DROP_NONE)
 		return reason;
+	if (s.flow->redund)
+		return redund_send(&s, b);
 	if (b->length > tunnel_room(t, p, PAYLOAD_OVERHEAD))
 		return send_fragments(&s, b);
 	place = place_in_train(&s, b->length);
@@ -350,7 +341,7 @@ enum drop_reason engine_offer(struct engine *e, u64 now, u16 tunnel, struct buf 
 static enum drop_reason send_piece(const struct sending *s, const struct pieces *pieces, u32 index,
 				   u32 size)
 {
-	u8 *place = place_in_train(s, size);
+	u8 *place = s->flow->redund ? NULL : place_in_train(s, size);
 	enum drop_reason reason;
 	struct buf *b;
 
@@ -363,7 +354,9 @@ static enum drop_reason send_piece(const struct sending *s, const struct pieces 
 		return DROP_NO_BUFFER;
 	pieces->write(pieces, index, buf_data(b));
 	b->length = size;
-	if (size > tunnel_room(s->t, s->p, PAYLOAD_OVERHEAD))
+	if (s->flow->redund)
+		reason = redund_send(s, b);
+	else if (size > tunnel_room(s->t, s->p, PAYLOAD_OVERHEAD))
 		reason = send_fragments(s, b);
 	else
 		reason = send_first(s, b);

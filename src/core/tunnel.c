@@ -107,6 +107,16 @@ void tunnel_deliver(struct engine *e, u16 tunnel, u16 peer, u8 *data, u32 size, 
 	engine_deliver(e, tunnel, peer, data, size, buf);
 }
 
+void tunnel_take(struct engine *e, struct peer *p, u64 now, u16 tunnel, u32 sequence,
+		 const struct reorder_item *item)
+{
+	flow_take(&p->flows[tunnel], sequence);
+	if (p->flows[tunnel].order)
+		order_take(e, p, now, tunnel, sequence, item);
+	else
+		tunnel_deliver(e, tunnel, p->index, item->data, item->size, item->buf);
+}
+
 void tunnel_payload(struct engine *e, struct peer *p, const struct arrival *in,
 		    const struct frame_payload *f)
 {
@@ -139,11 +149,26 @@ void tunnel_fragment(struct engine *e, struct peer *p, const struct arrival *in,
 	if (!fragment_take(e, in->now, p->index, index, f, &whole))
 		return;
 	item = (struct reorder_item){ buf_data(whole), whole->length, whole };
-	flow_take(&p->flows[index], f->sequence);
-	if (p->flows[index].order)
-		order_take(e, p, in->now, index, f->sequence, &item);
+	tunnel_take(e, p, in->now, index, f->sequence, &item);
+}
+
+static void take_shard(struct engine *e, struct peer *p, const struct arrival *in,
+		       const struct frame_shard *f)
+{
+	struct tunnel *t = tunnel_for(e, p, f->tunnel);
+
+	if (t)
+		rebuild_shard(e, p, in, (u16)(t - e->tunnels), f);
+}
+
+void tunnel_frame(struct engine *e, struct peer *p, const struct arrival *in, const struct frame *f)
+{
+	if (f->type == FRAME_PAYLOAD)
+		tunnel_payload(e, p, in, &f->payload);
+	else if (f->type == FRAME_FRAGMENT)
+		tunnel_fragment(e, p, in, &f->fragment);
 	else
-		tunnel_deliver(e, index, p->index, item.data, item.size, whole);
+		take_shard(e, p, in, &f->shard);
 }
 
 /* --- configuration --------------------------------------------------------------------------- */
@@ -168,6 +193,31 @@ static u16 free_tunnel(const struct engine *e)
 	return n;
 }
 
+static int flow_open(struct engine *e, struct peer *p, u16 tunnel)
+{
+	int r = order_open(e, p, tunnel);
+
+	return r < 0 ? r : redund_open(e, p, tunnel);
+}
+
+int flow_open_all(struct engine *e, struct peer *p)
+{
+	int r = 0;
+
+	for (u16 n = 0; n < MAX_TUNNELS && r == 0; n++) {
+		if (e->tunnels[n].used)
+			r = flow_open(e, p, n);
+	}
+	return r;
+}
+
+void flow_close(struct engine *e, struct peer *p, u16 tunnel)
+{
+	order_close(e, p, tunnel);
+	redund_close(e, p, tunnel);
+	rebuild_close(e, p, tunnel);
+}
+
 static int open_flows(struct engine *e, u16 tunnel)
 {
 	int r = 0;
@@ -176,7 +226,7 @@ static int open_flows(struct engine *e, u16 tunnel)
 		if (!e->peers[n])
 			continue;
 		flow_begin(e, &e->peers[n]->flows[tunnel]);
-		r = order_open(e, e->peers[n], tunnel);
+		r = flow_open(e, e->peers[n], tunnel);
 	}
 	return r;
 }
@@ -195,11 +245,22 @@ static int copy_peers(struct engine *e, struct tunnel *t, const struct tunnel_op
 	return 0;
 }
 
+static bool shards_make_sense(const struct tunnel_options *o)
+{
+	if (o->num_shards == 0)
+		return true;
+	return o->num_shards <= RS_SHARDS && o->required_shards > 0 &&
+	       o->required_shards < o->num_shards && o->max_delay >= SHARD_DELAY_MIN &&
+	       o->max_delay <= SHARD_DELAY_MAX;
+}
+
 int engine_add_tunnel(struct engine *e, const struct tunnel_options *options, u16 *ret_tunnel)
 {
 	u16 n = free_tunnel(e);
 	struct tunnel *t;
 
+	if (!shards_make_sense(options))
+		return -EINVAL;
 	if (e->tunnel_by_id[options->id])
 		return -EEXIST;
 	if (n == MAX_TUNNELS)
@@ -217,6 +278,8 @@ int engine_add_tunnel(struct engine *e, const struct tunnel_options *options, u1
 	t->copies = options->copies;
 	t->ordered = options->ordered;
 	t->reorder_wait = options->reorder_wait;
+	t->shards = (struct shard_options){ options->num_shards, options->required_shards,
+					    options->max_delay };
 	e->tunnel_by_id[t->id] = (u16)(n + 1);
 	if (open_flows(e, n) < 0) {
 		engine_remove_tunnel(e, n);
@@ -237,7 +300,7 @@ void engine_remove_tunnel(struct engine *e, u16 tunnel)
 	engine_forget_deliveries(e, NO_INDEX, tunnel);
 	for (u32 n = 0; n < e->peer_limit; n++) {
 		if (e->peers[n])
-			order_close(e, e->peers[n], tunnel);
+			flow_close(e, e->peers[n], tunnel);
 	}
 	mem_free(&e->options.allocator, t->peers, t->peer_count * sizeof(*t->peers));
 	e->tunnel_by_id[t->id] = 0;
@@ -266,7 +329,7 @@ u32 engine_tunnel_mtu(const struct engine *e, u16 tunnel)
 
 		if (!p || !p->usable_mask || !tunnel_has_peer(t, (u16)n))
 			continue;
-		limit = tunnel_room(t, p, PAYLOAD_OVERHEAD);
+		limit = tunnel_room(t, p, redund_overhead(t));
 		if (mtu == 0 || limit < mtu)
 			mtu = limit;
 	}

@@ -165,6 +165,10 @@ bool engine_view_tunnel(const struct engine *e, u32 index, struct tunnel_view *r
 	ret->reordered = t->reordered;
 	ret->late = t->drops.count[DROP_LATE];
 	ret->waiting = order_waiting(e, (u16)index);
+	ret->num_shards = t->shards.shards;
+	ret->required_shards = t->shards.required;
+	ret->max_delay = t->shards.max_delay;
+	ret->shards = t->shard_counts;
 	for (u32 n = 0; n < e->peer_limit; n++) {
 		if (e->peers[n])
 			ret->lost += flow_lost(&e->peers[n]->flows[index]);

@@ -15,6 +15,7 @@
 
 #include "cursor.h"
 #include "wire_internal.h"
+#include "wire_shard.h"
 
 #define FRAME_HEADER_SIZE 3u /* type, length */
 #define FRAGMENT_TOTAL_MAX 65536u
@@ -214,6 +215,9 @@ static void read_body(struct reader *r, u8 type, struct frame *ret)
 	case FRAME_FRAGMENT:
 		read_fragment(r, &ret->fragment);
 		break;
+	case FRAME_SHARD:
+		shard_read(r, &ret->shard);
+		break;
 	case FRAME_PROBE:
 		read_probe(r, &ret->probe);
 		break;
@@ -288,6 +292,8 @@ static bool is_writable(const struct frame *f)
 	switch (f->type) {
 	case FRAME_FRAGMENT:
 		return f->fragment.total <= FRAGMENT_TOTAL_MAX && fragment_fits(&f->fragment);
+	case FRAME_SHARD:
+		return shard_is_writable(&f->shard);
 	case FRAME_CANDIDATES:
 		return f->candidates.count <= WIRE_CANDIDATES_MAX;
 	case FRAME_REGISTER_RESPONSE:
@@ -321,6 +327,9 @@ static void write_body(struct writer *w, const struct frame *f)
 		break;
 	case FRAME_FRAGMENT:
 		write_fragment(w, &f->fragment);
+		break;
+	case FRAME_SHARD:
+		shard_write(w, &f->shard);
 		break;
 	case FRAME_PROBE:
 		write_probe(w, &f->probe);

@@ -330,6 +330,30 @@ static void set_payloads(json_t *tunnel, const struct tunnel_view *v)
 	json_object_set_new(tunnel, "drops", drops(&v->drops));
 }
 
+/* Null, unless some are sent or have come. What is sent is told by the configuration of this end. */
+static json_t *shards(const struct tunnel_view *v)
+{
+	const struct shard_view *s = &v->shards;
+	json_t *ret;
+
+	if (!v->num_shards && !s->rebuilt && !s->unrecoverable)
+		return json_null();
+	ret = json_object();
+	json_object_set_new(ret, "num", number(v->num_shards));
+	json_object_set_new(ret, "required", number(v->required_shards));
+	json_object_set_new(ret, "max_delay", json_real((double)v->max_delay / NS_PER_S));
+	json_object_set_new(ret, "blocks", number(s->blocks));
+	json_object_set_new(ret, "data", number(s->data));
+	json_object_set_new(ret, "parity", number(s->parity));
+	json_object_set_new(ret, "overhead",
+			    json_real(s->data ? (double)(s->data + s->parity) / (double)s->data :
+						0));
+	json_object_set_new(ret, "rebuilt", number(s->rebuilt - s->early));
+	json_object_set_new(ret, "rebuilt_early", number(s->early));
+	json_object_set_new(ret, "unrecoverable", number(s->unrecoverable));
+	return ret;
+}
+
 /* Null, unless its gate treats payloads badly on purpose. */
 static void set_impair(json_t *tunnel, const struct conf_tunnel *conf, const struct gate *gate)
 {
@@ -360,10 +384,12 @@ static json_t *tunnels(const struct daemon *d)
 		json_object_set_new(tunnel, "name", json_string(v.name));
 		json_object_set_new(tunnel, "id", number(v.id));
 		json_object_set_new(tunnel, "gate", json_string(gate_describe(&conf->gate, gate)));
-		json_object_set_new(tunnel, "mode", json_string("replicate"));
+		json_object_set_new(tunnel, "mode",
+				    json_string(v.num_shards ? "shards" : "replicate"));
 		json_object_set_new(tunnel, "peers", tunnel_peers(d, conf));
 		set_impair(tunnel, conf, d->tunnels[i]->gate);
 		set_payloads(tunnel, &v);
+		json_object_set_new(tunnel, "shards", shards(&v));
 		json_array_append_new(ret, tunnel);
 	}
 	return ret;

@@ -75,6 +75,9 @@ static int add_tunnel(struct daemon *d, struct tunnel_slot *slot, const struct c
 					  .mtu = conf->mtu,
 					  .send_deadline = conf->send_deadline,
 					  .copies = conf->copies,
+					  .num_shards = conf->num_shards,
+					  .required_shards = conf->required_shards,
+					  .max_delay = conf->max_delay,
 					  .ordered = conf->ordered,
 					  .reorder_wait = conf->reorder_wait };
 	u16 *peers = calloc(conf->peer_count ? conf->peer_count : 1, sizeof(*peers));
@@ -230,7 +233,8 @@ static bool same_tunnel(const struct daemon *d, const struct conf_tunnel *old,
 {
 	return old->id == new->id && old->mtu == new->mtu && old->copies == new->copies &&
 	       old->send_deadline == new->send_deadline && old->ordered == new->ordered &&
-	       old->reorder_wait == new->reorder_wait &&
+	       old->reorder_wait == new->reorder_wait && old->num_shards == new->num_shards &&
+	       old->required_shards == new->required_shards && old->max_delay == new->max_delay &&
 	       old->gate.kind == new->gate.kind &&same_peers(d, old, new, peers);
 }
 

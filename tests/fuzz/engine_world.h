@@ -16,7 +16,7 @@
 #define BUFFERS 256u
 #define WAY 64u /* datagrams on the way */
 #define IFACES 2u
-#define TUNNELS 3u
+#define TUNNELS 4u
 
 enum who { NODE, HONEST, EVIL, MAP, EVERYBODY };
 
@@ -319,6 +319,12 @@ static void add_tunnel(struct world *w, enum who who, u16 n)
 		options.peers = &peer;
 		options.peer_count = 1;
 		options.send_deadline = NS_PER_MS;
+	} else if (n == 3) {
+		options.num_shards = 5;
+		options.required_shards = 3;
+		options.max_delay = 20 * NS_PER_MS;
+		options.peers = &peer;
+		options.peer_count = 1;
 	}
 	engine_add_tunnel(w->body[who].engine, &options, &index);
 }

@@ -82,6 +82,8 @@ static void the_least_configuration_has_sensible_defaults(void **state)
 	assert_int_equal(c->tunnels[0].mtu, 0);
 	assert_int_equal(c->tunnels[0].send_deadline, 0);
 	assert_int_equal(c->tunnels[0].copies, 0);
+	assert_int_equal(c->tunnels[0].mode, MODE_REPLICATE);
+	assert_int_equal(c->tunnels[0].num_shards, 0);
 	assert_false(c->tunnels[0].impair.on);
 	assert_false(c->tunnels[0].ordered);
 	assert_int_equal(c->tunnels[0].reorder_wait, 0);
@@ -311,6 +313,26 @@ static void aliases_stand_for_what_they_name(void **state)
 	(void)state;
 	assert_int_equal(c->peers[1].endpoint_count, 1);
 	assert_int_equal(c->peers[1].endpoints[0].port, 1);
+	conf_free(c);
+}
+
+static void shards_have_defaults(void **state)
+{
+#define SHARDS(more)                                                                               \
+	HEAD PEER "tunnels: { name: t, gate: { path: /t },\n"                                      \
+		  "  transport: { redundancy: { mode: shards" more " } } }\n"
+	struct conf *c = parse(SHARDS(""));
+
+	(void)state;
+	assert_int_equal(c->tunnels[0].mode, MODE_SHARDS);
+	assert_int_equal(c->tunnels[0].num_shards, 5);
+	assert_int_equal(c->tunnels[0].required_shards, 3);
+	assert_int_equal(c->tunnels[0].max_delay, 20 * NS_PER_MS);
+	conf_free(c);
+	c = parse(SHARDS(", num_shards: 32, required_shards: 31, max_delay: 1"));
+	assert_int_equal(c->tunnels[0].num_shards, 32);
+	assert_int_equal(c->tunnels[0].required_shards, 31);
+	assert_int_equal(c->tunnels[0].max_delay, NS_PER_S);
 	conf_free(c);
 }
 
@@ -552,6 +574,7 @@ int main(void)
 		cmocka_unit_test(gates_have_defaults),
 		cmocka_unit_test(durations_have_units),
 		cmocka_unit_test(aliases_stand_for_what_they_name),
+		cmocka_unit_test(shards_have_defaults),
 		cmocka_unit_test(what_is_hardly_meant_is_warned_of),
 		cmocka_unit_test(impairments_are_as_written_and_warned_of),
 		cmocka_unit_test(a_map_needs_only_a_key),

@@ -31,6 +31,7 @@
 #define GATE(gate) HEAD PEER "tunnels: { name: v, gate: { " gate " } }\n"
 #define TRANSPORT(transport)                                                                       \
 	HEAD PEER "tunnels: { name: v, gate: { path: /v }, transport: { " transport " } }\n"
+#define SHARDS(more) TRANSPORT("redundancy: { mode: shards, " more " }")
 #define IMPAIR(text) HEAD PEER "tunnels: { name: v, gate: { tun: w }, impair: \"" text "\" }\n"
 /* In line 2. */
 #define FAR(more) HEAD "far_gate: { name: b, public_key: " KEY_2 ", " more " }\n" TUNNEL
@@ -230,15 +231,25 @@ static const struct mistake {
 	{ TRANSPORT("ordered: true, reorder_wait: soon"), "3:83",
 	  "reorder_wait must be 'auto' or a duration" },
 	{ TRANSPORT("send_deadline: 61s"), "3:69", "it must be from 0 to 1m" },
-	{ TRANSPORT("redundancy: { mode: shards }"), "3:74",
-	  "mode 'shards' is not in this version" },
 	{ TRANSPORT("redundancy: { mode: stripe }"), "3:74",
 	  "mode 'stripe' is not in this version" },
 	{ TRANSPORT("redundancy: { mode: auto }"), "3:74", "mode 'auto' is not in this version" },
 	{ TRANSPORT("redundancy: { mode: mirror }"), "3:74",
-	  "mode must be replicate, not 'mirror'" },
-	{ TRANSPORT("redundancy: { num_shards: 5 }"), "3:80",
+	  "mode must be replicate or shards, not 'mirror'" },
+	{ TRANSPORT("redundancy: { num_shards: 5 }"), "3:68",
 	  "num_shards belongs to the mode shards" },
+	{ TRANSPORT("redundancy: { max_delay: 5ms }"), "3:68",
+	  "max_delay belongs to the mode shards" },
+	{ SHARDS("num_shards: 5"), "3:82", "add the other one" },
+	{ SHARDS("required_shards: 5"), "3:82", "add the other one" },
+	{ SHARDS("num_shards: 5, required_shards: 5"), "3:114",
+	  "required_shards is 5; it must be less than num_shards, which is 5" },
+	{ SHARDS("num_shards: 33, required_shards: 5"), "3:94", "it must be from 2 to 32" },
+	{ SHARDS("num_shards: 1, required_shards: 1"), "3:94", "it must be from 2 to 32" },
+	{ SHARDS("num_shards: 3, required_shards: 0"), "3:114", "it must be from 1 to 31" },
+	{ SHARDS("max_delay: 0"), "3:93", "it must be from 1ms to 1s" },
+	{ SHARDS("max_delay: 1001ms"), "3:93", "it must be from 1ms to 1s" },
+	{ SHARDS("copies: 2"), "3:82", "copies belongs to the mode replicate" },
 	{ TRANSPORT("redundancy: { copies: 0 }"), "3:76", "copies is 0; it must be from 1 to 64" },
 	{ IMPAIR("dely 20ms"), "3:47", "impair: 'dely' is no impairment; is it 'delay'?" },
 	{ IMPAIR("loss 5"), "3:47",

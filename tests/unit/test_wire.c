@@ -136,6 +136,42 @@ static const struct example examples[] = {
 	  { .type = FRAME_FRAGMENT, .fragment = { 0x0102, 0x03040506, 2, 4, 12, data, 4 } } },
 	{ "02 000e 0102 03040506 01 0004 0006 776172",
 	  { .type = FRAME_FRAGMENT, .fragment = { 0x0102, 0x03040506, 1, 4, 7, data, 3 } } },
+	{ "03 000b 0102 03040506 00 77617270",
+	  { .type = FRAME_SHARD,
+	    .shard = { .tunnel = 0x0102, .sequence = 0x03040506, .data = data, .size = 4 } } },
+	{ "03 0010 0102 03040506 01 02 0004 000b 77617270",
+	  { .type = FRAME_SHARD,
+	    .shard = { .tunnel = 0x0102,
+		       .sequence = 0x03040506,
+		       .kind = SHARD_PIECE,
+		       .index = 2,
+		       .unit = 4,
+		       .total = 12,
+		       .data = data,
+		       .size = 4 } } },
+	{ "03 0011 0102 03040506 02 01 1e 0203 0405 77617270",
+	  { .type = FRAME_SHARD,
+	    .shard = { .tunnel = 0x0102,
+		       .sequence = 0x03040506,
+		       .kind = SHARD_PARITY,
+		       .parity = 1,
+		       .count = 30,
+		       .step = 0x0203,
+		       .wait = 0x0405,
+		       .data = data,
+		       .size = 4 } } },
+	{ "03 0012 0102 03040506 03 01 03 04 0004 001c 77617270",
+	  { .type = FRAME_SHARD,
+	    .shard = { .tunnel = 0x0102,
+		       .sequence = 0x03040506,
+		       .kind = SHARD_PIECE_PARITY,
+		       .parity = 1,
+		       .count = 3,
+		       .index = 4,
+		       .unit = 4,
+		       .total = 29,
+		       .data = data,
+		       .size = 4 } } },
 	{ "04 0018 0102030405060708 0000000000000009 000000000000000a",
 	  { .type = FRAME_PROBE, .probe = { UINT64_C(0x0102030405060708), 9, 10 } } },
 	{ "05 001f 0102030405060708 0000000000000009 000000000000000a " FOUR_HEX,
@@ -313,6 +349,20 @@ static void nothing_left_is_no_frame(void **state)
 	free(copy);
 }
 
+/* How much of an example is a frame at least: some data may be shorter. */
+static size_t least_of(const struct frame *f, size_t full)
+{
+	if (f->type == FRAME_PAYLOAD)
+		return full - f->payload.size;
+	if (f->type == FRAME_RELAY)
+		return full - f->relay.size;
+	if (f->type == FRAME_SHARD && f->shard.kind == SHARD_PAYLOAD)
+		return full - f->shard.size;
+	if (f->type == FRAME_SHARD && f->shard.kind == SHARD_PARITY)
+		return full - f->shard.size + SHARD_SIZE_BYTES;
+	return full;
+}
+
 static void a_body_shorter_than_its_type_needs_is_an_error(void **state)
 {
 	u8 bytes[FRAME_MAX], out[FRAME_MAX];
@@ -320,10 +370,7 @@ static void a_body_shorter_than_its_type_needs_is_an_error(void **state)
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(examples); i++) {
 		size_t full = test_hex(bytes, sizeof(bytes), examples[i].hex);
-		bool payload = examples[i].frame.type == FRAME_PAYLOAD;
-		bool relay = examples[i].frame.type == FRAME_RELAY;
-		/* their data may be empty */
-		size_t least = payload || relay ? 3 + 6 : full;
+		size_t least = least_of(&examples[i].frame, full);
 
 		for (size_t cut = 3; cut < least; cut++) {
 			put_u16(bytes + 1, (u16)(cut - 3));
@@ -332,7 +379,7 @@ static void a_body_shorter_than_its_type_needs_is_an_error(void **state)
 	}
 }
 
-/* So that frames can grow. Payloads, fragments and what is relayed are all data. */
+/* So that frames can grow. Payloads, fragments, shards and what is relayed are all data. */
 static void bytes_behind_the_known_fields_are_ignored(void **state)
 {
 	u8 bytes[FRAME_MAX], out[FRAME_MAX];
@@ -342,7 +389,7 @@ static void bytes_behind_the_known_fields_are_ignored(void **state)
 		size_t full = test_hex(bytes, sizeof(bytes), examples[i].hex);
 		int n;
 
-		if (bytes[0] == FRAME_PAYLOAD || bytes[0] == FRAME_FRAGMENT ||
+		if ((bytes[0] >= FRAME_PAYLOAD && bytes[0] <= FRAME_SHARD) ||
 		    bytes[0] == FRAME_RELAY)
 			continue;
 		memset(bytes + full, 0xee, 5);
@@ -371,6 +418,18 @@ static void malformed_frames_are_errors(void **state)
 		"02 000e 0102 03040506 00 0004 000b 776172",     /* shorter than a unit, not last */
 		"02 0010 0102 03040506 00 0004 000b 7761727000", /* longer than a unit */
 		"02 000f 0102 03040506 ff ffff 000b 77617270",   /* index x unit is large */
+		"03 0006 0102 03040506",                         /* a shard of no kind */
+		"03 000b 0102 03040506 04 77617270",             /* of a kind that is none */
+		"03 0010 0102 03040506 01 02 0004 0007 77617270",       /* starts at the end */
+		"03 000f 0102 03040506 01 02 0004 000b 776172",         /* shorter than a unit */
+		"03 0011 0102 03040506 02 00 00 0001 0000 77617270",    /* parity of nothing */
+		"03 0011 0102 03040506 02 02 1e 0001 0000 77617270",    /* more than 32 shards */
+		"03 0011 0102 03040506 02 ff ff 0001 0000 77617270",    /* many more */
+		"03 0011 0102 03040506 02 00 03 0000 0000 77617270",    /* all of them the same */
+		"03 000e 0102 03040506 02 00 03 0001 0000 77",          /* not even a size */
+		"03 0012 0102 03040506 03 00 03 04 0004 0017 77617270", /* two are left */
+		"03 0012 0102 03040506 03 00 01 04 0005 00ff 77617270", /* less than a unit */
+		"03 0012 0102 03040506 03 00 02 ff 0004 ffff 77617270", /* index 256 */
 	};
 	u8 bytes[FRAME_MAX], out[FRAME_MAX];
 
@@ -445,7 +504,17 @@ static void what_could_not_be_read_again_is_not_put(void **state)
 {
 	static const struct frame bad[] = {
 		{ .type = FRAME_PADDING, .close = { 0 } },
-		{ .type = FRAME_SHARD, .close = { 0 } },
+		{ .type = FRAME_SHARD, .shard = { .kind = SHARD_KINDS } },
+		{ .type = FRAME_SHARD, .shard = { .kind = SHARD_PIECE, .data = data, .size = 4 } },
+		{ .type = FRAME_SHARD,
+		  .shard = { .kind = SHARD_PARITY, .count = 3, .data = data, .size = 4 } },
+		{ .type = FRAME_SHARD,
+		  .shard = { .kind = SHARD_PIECE_PARITY,
+			     .count = 3,
+			     .unit = 4,
+			     .total = 8,
+			     .data = data,
+			     .size = 4 } },
 		{ .type = 0x7f, .close = { 0 } },
 		{ .type = FRAME_CANDIDATES, .candidates = { .count = WIRE_CANDIDATES_MAX + 1 } },
 		{ .type = FRAME_MAPPING_REQUEST, .mapping_request = { WIRE_KEYS_MAX + 1, keys } },
@@ -529,6 +598,34 @@ static void headers_put_in_place_make_the_frame_of_the_data_behind_them(void **s
 	assert_int_equal(frame_next(&p, &size, &f), 1);
 	assert_ptr_equal(f.fragment.data, bytes + FRAME_FRAGMENT_HEADER);
 	assert_int_equal(f.fragment.total, 65536);
+}
+
+static void a_shard_header_put_in_place_makes_the_frame_of_the_data_behind_it(void **state)
+{
+	u8 expected[FRAME_MAX], bytes[FRAME_MAX], *p = bytes;
+	u32 kinds = 0;
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(examples); i++) {
+		const struct frame_shard *s = &examples[i].frame.shard;
+		size_t size = test_hex(expected, sizeof(expected), examples[i].hex) - 2;
+		struct frame f;
+
+		if (examples[i].frame.type != FRAME_SHARD)
+			continue;
+		kinds |= 1u << s->kind;
+		expected[2] = FRAME_SHARD | FRAME_LAST;
+		assert_int_equal(frame_shard_header(s->kind) + s->size, size);
+		frame_put_shard_header(bytes, s);
+		memcpy(bytes + frame_shard_header(s->kind), s->data, s->size);
+		assert_memory_equal(bytes, expected + 2, size);
+		p = bytes;
+		assert_int_equal(frame_next(&p, &size, &f), 1);
+		assert_ptr_equal(f.shard.data, bytes + frame_shard_header(s->kind));
+	}
+	assert_int_equal(kinds, (1u << SHARD_KINDS) - 1);
+	/* A payload of 1,400 bytes costs 40 bytes more. */
+	assert_true(WIRE_OVERHEAD + FRAME_SHARD_HEADER <= 40);
 }
 
 /* --- anything at all --------------------------------------------------------------------- */
@@ -615,6 +712,7 @@ int main(void)
 			frames_of_a_datagram_are_read_in_order_and_unknown_ones_can_be_skipped),
 		cmocka_unit_test(padding_fills_whatever_is_left),
 		cmocka_unit_test(headers_put_in_place_make_the_frame_of_the_data_behind_them),
+		cmocka_unit_test(a_shard_header_put_in_place_makes_the_frame_of_the_data_behind_it),
 		cmocka_unit_test(random_bytes_do_no_harm),
 		cmocka_unit_test(examples_with_any_byte_changed_do_no_harm),
 	};

@@ -114,6 +114,19 @@ static void show_if_any(struct page *p, const json_t *t, const char *key, const 
 		fprintf(p->out, ", %s %s", quantity(value, ""), what);
 }
 
+static void show_shards(struct page *p, const json_t *s)
+{
+	if (!s)
+		return;
+	fprintf(p->out, "  shards: %s payloads rebuilt",
+		quantity(page_number(p, s, "rebuilt"), ""));
+	show_if_any(p, s, "unrecoverable", "blocks unrecoverable");
+	if (page_number(p, s, "blocks") > 0)
+		fprintf(p->out, ", %s blocks sent with an overhead of %.2f",
+			quantity(page_number(p, s, "blocks"), ""), page_number(p, s, "overhead"));
+	fputc('\n', p->out);
+}
+
 static void show_counters(struct page *p, const json_t *t)
 {
 	double lost = page_number(p, t, "rx_lost"), pending = page_number(p, t, "pending");
@@ -132,6 +145,7 @@ static void show_counters(struct page *p, const json_t *t)
 	show_if_any(p, t, "late", "late");
 	show_if_any(p, t, "waiting", "waiting");
 	fputc('\n', p->out);
+	show_shards(p, page_object(p, t, "shards"));
 }
 
 /* Loud: it is easily forgotten. */
@@ -148,11 +162,17 @@ static void show_impair(struct page *p, const json_t *t)
 void show_tunnel(struct page *p, const json_t *t)
 {
 	const json_t *peers = page_list(p, t, "peers");
+	const json_t *shards = page_object(p, t, "shards");
 	double copies = page_number(p, t, "copies");
 
 	fprintf(p->out, "\ntunnel %s: id %s, %s, %s on ", page_text(p, t, "name"),
 		whole(page_number(p, t, "id")), page_text(p, t, "gate"), page_text(p, t, "mode"));
-	if (copies > 0)
+	if (shards && page_number(p, shards, "num") > 0)
+		fprintf(p->out, "a path each, %s of %s rebuild, within %s ms",
+			whole(page_number(p, shards, "required")),
+			whole(page_number(p, shards, "num")),
+			milliseconds(page_number(p, shards, "max_delay") * 1000));
+	else if (copies > 0)
 		fprintf(p->out, "%s paths", whole(copies));
 	else
 		fputs("all paths", p->out);

@@ -1,0 +1,344 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * redund.c - payloads that go out as shards: over one path each, and with the parity of their blocks.
+ *
+ * A payload leaves at once, as the data shard that it is (shard_out.h tells of blocks). Parity
+ * follows when its block is complete, or its time is up. One that does not fit a datagram is cut: its
+ * fragments make blocks of their own, whose parity follows at once.
+ */
+#include "redund.h"
+
+#include <errno.h>
+#include <string.h>
+
+#define SHARD_OVERHEAD (WIRE_OVERHEAD + FRAME_SHARD_PARITY_HEADER + SHARD_SIZE_BYTES)
+#define PIECE_OVERHEAD (WIRE_OVERHEAD + FRAME_SHARD_PIECE_PARITY_HEADER)
+#define PIECES_MAX 256u
+
+struct redund {
+	struct redund *next;
+	struct shard_out *out;
+	u16 peer, tunnel;
+	struct links links;
+};
+
+u32 redund_overhead(const struct tunnel *t)
+{
+	return t->shards.shards ? SHARD_OVERHEAD : PAYLOAD_OVERHEAD;
+}
+
+static u32 shard_room(const struct tunnel *t, const struct peer *p, u32 overhead)
+{
+	const u32 room = tunnel_room(t, p, overhead), most = shard_out_room(&t->shards);
+
+	return room < most ? room : most;
+}
+
+static u32 parity_count(const struct tunnel *t)
+{
+	return t->shards.shards - t->shards.required;
+}
+
+/* --- one shard ------------------------------------------------------------------------------- */
+
+/* Frames, seals and queues what lies in buf on one path. */
+static enum drop_reason send_shard(const struct sending *s, struct shard_block *b, u8 path,
+				   struct buf *buf, const struct frame_shard *f)
+{
+	struct sending one = *s;
+	u64 queued;
+
+	one.mask = UINT64_C(1) << path;
+	if (b->taken[path] < UINT8_MAX)
+		b->taken[path]++;
+	frame_put_shard_header(buf_push(buf, frame_shard_header(f->kind)), f);
+	return seal_and_queue(&one, buf, f->kind == SHARD_PIECE, &queued);
+}
+
+/* Parity shard f->parity of b. What cannot be sent is counted, and that is all. */
+static void send_parity(const struct sending *s, struct redund *r, struct shard_block *b,
+			const struct frame_shard *f)
+{
+	struct buf *buf = buf_get(s->e->options.pool);
+	const u8 path = links_pick(s, &r->links, b, true);
+	enum drop_reason reason = DROP_NO_BUFFER;
+
+	if (buf && path < MAX_PEER_PATHS) {
+		memcpy(buf_data(buf), shard_out_parity(r->out, b, f->parity), b->size);
+		buf->length = b->size;
+		reason = send_shard(s, b, path, buf, f);
+	} else if (buf) {
+		reason = DROP_QUEUE_FULL;
+	}
+	buf_put(buf);
+	if (reason == DROP_NONE)
+		s->t->shard_counts.parity++;
+	else
+		drop_count(&s->t->drops, reason);
+}
+
+/* All parity of b, told by f. */
+static void close_block(const struct sending *s, struct redund *r, struct shard_block *b,
+			struct frame_shard *f)
+{
+	f->tunnel = s->t->id;
+	f->count = b->count;
+	for (u32 j = 0; j < parity_count(s->t); j++) {
+		f->parity = (u8)j;
+		send_parity(s, r, b, f);
+	}
+	s->t->shard_counts.blocks++;
+	shard_out_close(r->out, b);
+}
+
+/* --- payloads -------------------------------------------------------------------------------- */
+
+static void close_payloads(const struct sending *s, struct redund *r, struct shard_block *b)
+{
+	struct frame_shard f = {
+		.kind = SHARD_PARITY,
+		.sequence = b->base,
+		.step = b->step,
+		.wait = (u16)((s->t->shards.max_delay + NS_PER_MS - 1) / NS_PER_MS),
+	};
+
+	close_block(s, r, b, &f);
+}
+
+/* The block that the next payload goes to. */
+static struct shard_block *next_block(const struct sending *s, struct redund *r)
+{
+	struct shard_block *b;
+
+	shard_out_pace(r->out, s->now, r->links.count);
+	while (!shard_out_set_size(r->out, shard_room(s->t, s->p, SHARD_OVERHEAD)))
+		close_payloads(s, r, shard_out_oldest(r->out));
+	while (!(b = shard_out_block(r->out, s->now, s->flow->next_sequence)))
+		close_payloads(s, r, shard_out_oldest(r->out));
+	return b;
+}
+
+/* Its size goes before the payload for a moment. */
+static bool add_payload(struct redund *r, struct shard_block *b, struct buf *buf)
+{
+	u8 *shard = buf_data(buf) - SHARD_SIZE_BYTES;
+
+	put_u16(shard, (u16)buf->length);
+	return shard_out_add(r->out, b, shard, buf->length + SHARD_SIZE_BYTES);
+}
+
+/* A payload that fits one datagram. */
+static enum drop_reason send_whole(const struct sending *s, struct redund *r, struct buf *buf)
+{
+	const struct frame_shard f = { .tunnel = s->t->id, .sequence = s->flow->next_sequence };
+	struct shard_block *b = next_block(s, r);
+	const u8 path = links_pick(s, &r->links, b, false);
+	enum drop_reason reason;
+	bool complete;
+
+	if (path == MAX_PEER_PATHS) {
+		if (b->count == 0)
+			shard_out_close(r->out, b);
+		drop_count(&s->t->drops, DROP_QUEUE_FULL);
+		return DROP_QUEUE_FULL;
+	}
+	if (b->count == 0) {
+		b->first = path;
+		engine_arm(s->e, b->deadline);
+	}
+	complete = add_payload(r, b, buf);
+	reason = send_shard(s, b, path, buf, &f);
+	if (reason != DROP_NONE) { /* it has room, so this is for good: the session has ended */
+		shard_out_close(r->out, b);
+		return reason;
+	}
+	s->flow->next_sequence++;
+	s->t->shard_counts.data++;
+	if (complete)
+		close_payloads(s, r, b);
+	return DROP_NONE;
+}
+
+/* --- fragments ------------------------------------------------------------------------------- */
+
+/* Whether so many datagrams can be queued, now or ever: a part of them is of no use. */
+static enum drop_reason pieces_fit(const struct sending *s, const struct redund *r, u32 datagrams)
+{
+	u32 room = 0;
+
+	if (datagrams > r->links.count * (OUTBOX_SIZE - CONTROL_RESERVE))
+		return DROP_TOO_LARGE;
+	if (pool_available(s->e->options.pool) < datagrams)
+		return DROP_NO_BUFFER;
+	for (u32 n = 0; n < r->links.count; n++)
+		room += iface_room(s->e, s->p->paths[r->links.path[n]].iface);
+	if (room >= datagrams)
+		return DROP_NONE;
+	drop_count(&s->t->drops, DROP_QUEUE_FULL);
+	return DROP_QUEUE_FULL;
+}
+
+/* One fragment, into its block. */
+static enum drop_reason send_piece(const struct sending *s, struct redund *r, struct shard_block *b,
+				   const struct frame_shard *f)
+{
+	struct buf *buf = buf_get(s->e->options.pool);
+	enum drop_reason reason = DROP_NO_BUFFER;
+	u8 path = links_pick(s, &r->links, b, false);
+
+	if (path == MAX_PEER_PATHS) /* it is full; there is room for what has begun */
+		path = r->links.path[0];
+	if (b->count == 0)
+		b->first = path;
+	shard_out_add(r->out, b, f->data, f->size);
+	if (buf) {
+		memcpy(buf_data(buf), f->data, f->size);
+		buf->length = f->size;
+		reason = send_shard(s, b, path, buf, f);
+	}
+	buf_put(buf);
+	s->t->shard_counts.data += reason == DROP_NONE;
+	return reason;
+}
+
+static void close_pieces(const struct sending *s, struct redund *r, struct shard_block *b,
+			 const struct frame_shard *last)
+{
+	struct frame_shard f = *last;
+
+	f.kind = SHARD_PIECE_PARITY;
+	f.index = (u8)(f.index + 1 - b->count);
+	close_block(s, r, b, &f);
+}
+
+static enum drop_reason send_pieces(const struct sending *s, struct redund *r, struct buf *payload,
+				    u32 unit)
+{
+	struct frame_shard f = { .tunnel = s->t->id,
+				 .sequence = s->flow->next_sequence++,
+				 .kind = SHARD_PIECE,
+				 .unit = (u16)unit,
+				 .total = payload->length };
+	struct shard_block *b = shard_out_pieces(r->out);
+	enum drop_reason reason = DROP_NONE;
+
+	for (u32 at = 0; at < f.total && reason == DROP_NONE; at += unit, f.index++) {
+		f.data = buf_data(payload) + at;
+		f.size = f.total - at < unit ? f.total - at : unit;
+		reason = send_piece(s, r, b, &f);
+		if (reason != DROP_NONE ||
+		    (b->count < s->t->shards.required && at + unit < f.total))
+			continue;
+		close_pieces(s, r, b, &f);
+		b = shard_out_pieces(r->out);
+	}
+	return reason;
+}
+
+static enum drop_reason send_large(const struct sending *s, struct redund *r, struct buf *payload)
+{
+	const u32 room = shard_room(s->t, s->p, PIECE_OVERHEAD);
+	const u32 unit = room < UINT16_MAX ? room : UINT16_MAX;
+	u32 pieces, blocks;
+	enum drop_reason reason;
+
+	if (unit == 0 || (payload->length + unit - 1) / unit > PIECES_MAX)
+		return DROP_TOO_LARGE;
+	pieces = (payload->length + unit - 1) / unit;
+	blocks = (pieces + s->t->shards.required - 1) / s->t->shards.required;
+	reason = pieces_fit(s, r, pieces + blocks * parity_count(s->t));
+	if (reason != DROP_NONE)
+		return reason;
+	while (!shard_out_set_size(r->out, shard_room(s->t, s->p, SHARD_OVERHEAD)))
+		close_payloads(s, r, shard_out_oldest(r->out));
+	return send_pieces(s, r, payload, unit);
+}
+
+enum drop_reason redund_send(const struct sending *s, struct buf *b)
+{
+	struct redund *r = s->flow->redund;
+
+	links_refresh(s, &r->links);
+	if (b->length > shard_room(s->t, s->p, SHARD_OVERHEAD))
+		return send_large(s, r, b);
+	return send_whole(s, r, b);
+}
+
+/* --- time ------------------------------------------------------------------------------------ */
+
+u64 redund_next_expiry(const struct engine *e)
+{
+	u64 at = TIME_NEVER;
+
+	for (const struct redund *r = e->redunds; r; r = r->next)
+		at = time_min(at, shard_out_next_expiry(r->out));
+	return at;
+}
+
+static void expire(struct engine *e, struct redund *r, u64 now)
+{
+	struct peer *p = e->peers[r->peer];
+	struct sending s = { .e = e,
+			     .t = &e->tunnels[r->tunnel],
+			     .p = p,
+			     .now = now,
+			     .mask = pathset_select(p, 0),
+			     .flow = &p->flows[r->tunnel] };
+	const bool possible = s.mask && assoc_ready(&p->assoc, now);
+
+	if (possible)
+		links_refresh(&s, &r->links);
+	while (shard_out_next_expiry(r->out) <= now) {
+		if (possible)
+			close_payloads(&s, r, shard_out_oldest(r->out));
+		else
+			shard_out_close(r->out, shard_out_oldest(r->out));
+	}
+}
+
+void redund_expire(struct engine *e, u64 now)
+{
+	for (struct redund *r = e->redunds; r; r = r->next) {
+		if (shard_out_next_expiry(r->out) <= now)
+			expire(e, r, now);
+	}
+}
+
+/* --- life ------------------------------------------------------------------------------------ */
+
+int redund_open(struct engine *e, struct peer *p, u16 tunnel)
+{
+	const struct tunnel *t = &e->tunnels[tunnel];
+	struct redund *r;
+
+	if (t->shards.shards == 0 || !tunnel_has_peer(t, p->index))
+		return 0;
+	r = mem_alloc(&e->options.allocator, sizeof(*r));
+	if (!r)
+		return -ENOMEM;
+	r->out = shard_out_create(&e->options.allocator, &t->shards);
+	if (!r->out) {
+		mem_free(&e->options.allocator, r, sizeof(*r));
+		return -ENOMEM;
+	}
+	r->peer = p->index;
+	r->tunnel = tunnel;
+	r->next = e->redunds;
+	e->redunds = r;
+	p->flows[tunnel].redund = r;
+	return 0;
+}
+
+void redund_close(struct engine *e, struct peer *p, u16 tunnel)
+{
+	struct redund *r = p->flows[tunnel].redund, **at = &e->redunds;
+
+	if (!r)
+		return;
+	while (*at != r)
+		at = &(*at)->next;
+	*at = r->next;
+	shard_out_destroy(&e->options.allocator, r->out);
+	mem_free(&e->options.allocator, r, sizeof(*r));
+	p->flows[tunnel].redund = NULL;
+}

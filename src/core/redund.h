@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * redund.h - what send.c, redund.c and links.c know of one another: a payload on its way to one peer.
+ */
+#ifndef WARP_CORE_REDUND_H
+#define WARP_CORE_REDUND_H
+
+#include "engine_internal.h"
+
+/* One payload to one peer: what every step on its way needs to know. */
+struct sending {
+	struct engine *e;
+	struct tunnel *t;
+	struct peer *p;
+	u64 now;
+	u64 mask; /* paths */
+	struct flow *flow;
+};
+
+/* What the shards of one tunnel to one peer are spread over. */
+struct links {
+	u8 path[MAX_PEER_PATHS];
+	u32 count;
+	u64 of, until;                   /* chosen from these paths */
+	u32 turn;                        /* who has the first of the next block */
+	u64 lossy_since[MAX_PEER_PATHS]; /* 0: it is not */
+};
+
+/* links.c: before each payload, or parity that comes by itself. */
+void links_refresh(const struct sending *s, struct links *l);
+/* The path for the next shard of b, or MAX_PEER_PATHS: none has room. */
+u8 links_pick(const struct sending *s, struct links *l, const struct shard_block *b, bool parity);
+
+/* send.c: seals what lies in b, frame header included, and queues it on the paths of s->mask. fragment:
+ * room for it was seen to. */
+enum drop_reason seal_and_queue(const struct sending *s, struct buf *b, bool fragment,
+				u64 *ret_queued);
+/* redund.c: the payload in b, which is written to, as one shard or several. */
+enum drop_reason redund_send(const struct sending *s, struct buf *b);
+
+#endif
