@@ -115,10 +115,10 @@ struct sim_iface {
 	char name[IFNAME_SIZE];
 	struct endpoint local;
 	struct sim_socket socket[SIM_SOCKETS];
-	u32 sockets;
-	bool listens;          /* accepts streams at local */
-	struct sim_nat *realm; /* NULL: the internet */
-	u32 mtu;               /* the local one: larger packets get EMSGSIZE */
+	u32 sockets, sockets_max; /* more of them the kernel refuses */
+	bool listens;             /* accepts streams at local */
+	struct sim_nat *realm;    /* NULL: the internet */
+	u32 mtu;                  /* the local one: larger packets get EMSGSIZE */
 	struct sim_link out, in;
 	bool wanted;  /* exists; the engine has it while the host runs */
 	bool present; /* the engine has it, as: */
@@ -362,8 +362,9 @@ void sim_iface_remove(struct sim_iface *i);
 void sim_iface_add(struct sim_iface *i);
 void sim_iface_readdress(struct sim_iface *i, const char *address);
 
-/* One more socket of i; its port. */
-u16 sim_socket_open(struct sim_iface *i, u16 number);
+/* One more socket of i, on this port (0: on any); its port, 0: that one is in use, or there are
+ * sockets_max. */
+u16 sim_socket_open(struct sim_iface *i, u16 number, u16 port);
 void sim_socket_close(struct sim_iface *i, u16 number);
 
 /* A connection from a port of its own; it ends if nobody listens. The host hears of it. */

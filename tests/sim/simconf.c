@@ -53,6 +53,7 @@ struct sim_iface *sim_iface(struct sim_host *h, const char *name, const char *ad
 	i->local = sim_endpoint(address, h->is_map ? WIRE_PORT_MAP : sim_free_port(h->sim));
 	i->realm = realm;
 	i->mtu = 1500;
+	i->sockets_max = SIM_SOCKETS;
 	i->wanted = true;
 	tell_engine(i);
 	sim_poke(h);

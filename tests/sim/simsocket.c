@@ -20,16 +20,26 @@ static struct sim_socket *find(struct sim_iface *i, u16 number)
 	return NULL;
 }
 
-u16 sim_socket_open(struct sim_iface *i, u16 number)
+static bool port_in_use(const struct sim_iface *i, u16 port)
+{
+	bool used = i->local.port == port;
+
+	for (u32 n = 0; n < i->sockets; n++)
+		used |= i->socket[n].port == port;
+	return used;
+}
+
+u16 sim_socket_open(struct sim_iface *i, u16 number, u16 wish)
 {
 	struct sim_socket *s = &i->socket[i->sockets];
 
 	if (!number || find(i, number))
 		sim_fail(i->host->sim, "socket %u of %s is open", number, i->host->name);
-	if (i->sockets == SIM_SOCKETS)
-		sim_fail(i->host->sim, "%s has too many sockets", i->host->name);
+	if (i->sockets == i->sockets_max || (wish && port_in_use(i, wish)))
+		return 0;
 	i->sockets++;
-	*s = (struct sim_socket){ .number = number, .port = sim_free_port(i->host->sim) };
+	*s = (struct sim_socket){ .number = number,
+				  .port = wish ? wish : sim_free_port(i->host->sim) };
 	return s->port;
 }
 

@@ -197,7 +197,7 @@ static void each_socket_has_a_port_and_a_mapping_of_its_own(void **state)
 	l.sim->heard = listen_in;
 	for (u16 n = 0; n < 3; n++) {
 		if (n)
-			sim_socket_open(l.ia, n);
+			sim_socket_open(l.ia, n, 0);
 		sim_transmit(l.ia, n, &l.ib->local, (const u8 *)"hello", 5);
 		sim_run(l.sim, MS(100));
 		seen[n] = source_seen;
@@ -215,7 +215,7 @@ static void a_closed_socket_hears_nothing(void **state)
 	(void)state;
 	line_make(&l, __func__);
 	extra = l.ib->local;
-	extra.port = sim_socket_open(l.ib, 7);
+	extra.port = sim_socket_open(l.ib, 7, 0);
 	sim_transmit(l.ia, 0, &extra, (const u8 *)"hello", 5);
 	sim_run(l.sim, MS(100));
 	sim_compare(l.sim, l.b->received, ==, 1);
