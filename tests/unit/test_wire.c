@@ -104,6 +104,21 @@ static void an_endpoint_takes_1_7_or_19_bytes(void **state)
 	assert_int_equal(wire_endpoint_size(&six), 19);
 }
 
+static void a_return_is_known_by_its_bytes(void **state)
+{
+	u8 p[WIRE_RETURN_SIZE];
+	u64 nonce = 0;
+
+	(void)state;
+	wire_put_return(p, UINT64_C(0x0102030405060708));
+	assert_hex(p, sizeof(p), "c5 000000 0102030405060708");
+	assert_true(wire_get_return(p, sizeof(p), &nonce));
+	assert_true(nonce == UINT64_C(0x0102030405060708));
+	assert_false(wire_get_return(p, sizeof(p) - 1, &nonce));
+	p[1] = 1;
+	assert_false(wire_get_return(p, sizeof(p), &nonce));
+}
+
 /* --- one example a frame type ------------------------------------------------------------ */
 
 #define FOUR                                                                                       \
@@ -183,19 +198,14 @@ static const struct example examples[] = {
 	{ "07 0001 00", { .type = FRAME_CANDIDATES, .candidates = { .count = 0 } } },
 	{ "07 001b 02 " FOUR_HEX SIX_HEX,
 	  { .type = FRAME_CANDIDATES, .candidates = { 2, { FOUR, SIX } } } },
-	{ "10 0019 0102 " SIX_HEX "01 02 03 ff",
+	{ "10 0019 0102 " SIX_HEX "02 03 05 fe",
 	  { .type = FRAME_REGISTER_REQUEST,
-	    .register_request = { 0x0102, SIX, { 1, 2, 3, -1 } } } },
+	    .register_request = { 0x0102, SIX, { 2, 3, 5, -2 } } } },
 	{ "11 000c 0102 003c " FOUR_HEX "00",
-	  { .type = FRAME_REGISTER_RESPONSE, .register_response = { 0x0102, 60, FOUR, 0, {} } } },
-	{ "11 001f 0102 003c " FOUR_HEX "01" SIX_HEX,
+	  { .type = FRAME_REGISTER_RESPONSE, .register_response = { 0x0102, 60, FOUR, 0 } } },
+	{ "11 0026 0102 003c " FOUR_HEX "02 " FOUR_HEX SIX_HEX,
 	  { .type = FRAME_REGISTER_RESPONSE,
-	    .register_response = { 0x0102, 60, FOUR, 1, { SIX } } } },
-	{ "18 000b 0102030405060708 01 1234",
-	  { .type = FRAME_NAT_TEST_REQUEST,
-	    .nat_test_request = { UINT64_C(0x0102030405060708), 1, 0x1234 } } },
-	{ "19 000f 0102030405060708 " FOUR_HEX,
-	  { .type = FRAME_NAT_TEST, .nat_test = { UINT64_C(0x0102030405060708), FOUR } } },
+	    .register_response = { 0x0102, 60, FOUR, 2, { FOUR, SIX } } } },
 	{ "12 0041 02 " KEY_1 KEY_2,
 	  { .type = FRAME_MAPPING_REQUEST, .mapping_request = { 2, keys } } },
 	{ "12 0001 00", { .type = FRAME_MAPPING_REQUEST, .mapping_request = { 0, keys } } },
@@ -214,6 +224,11 @@ static const struct example examples[] = {
 	  { .type = FRAME_DEREGISTER_REQUEST, .deregister = { WIRE_ALL_INTERFACES } } },
 	{ "15 0002 0102", { .type = FRAME_DEREGISTER_RESPONSE, .deregister = { 0x0102 } } },
 	{ "17 0001 01", { .type = FRAME_CLOSE, .close = { CLOSE_REMOVED } } },
+	{ "18 000b 0102030405060708 02 1234",
+	  { .type = FRAME_NAT_TEST_REQUEST,
+	    .nat_test_request = { UINT64_C(0x0102030405060708), 2, 0x1234 } } },
+	{ "19 000f 0102030405060708 " FOUR_HEX,
+	  { .type = FRAME_NAT_TEST, .nat_test = { UINT64_C(0x0102030405060708), FOUR } } },
 };
 
 /* A copy of p[0..size) with nothing readable behind it. The caller frees it. */
@@ -405,6 +420,7 @@ static void malformed_frames_are_errors(void **state)
 	static const char *const bad[] = {
 		"06 0007 05 1234 c0000201",                      /* a family that is none */
 		"07 0001 21",                                    /* more candidates than allowed */
+		"11 0006 0102 003c 00 09",                       /* more others than allowed */
 		"07 0008 02 " FOUR_HEX,                          /* fewer than counted */
 		"12 0001 21",                                    /* more keys than allowed */
 		"12 0021 02 " KEY_1,                             /* fewer than counted */
@@ -695,6 +711,7 @@ int main(void)
 		cmocka_unit_test(handshake_datagrams_have_the_sizes_that_are_drawn),
 		cmocka_unit_test(a_payload_of_1400_bytes_costs_at_most_40_more),
 		cmocka_unit_test(an_endpoint_takes_1_7_or_19_bytes),
+		cmocka_unit_test(a_return_is_known_by_its_bytes),
 		cmocka_unit_test(every_frame_is_encoded_as_it_is_drawn),
 		cmocka_unit_test(every_frame_comes_back_from_its_bytes),
 		cmocka_unit_test(every_frame_may_be_the_last_and_then_needs_no_length),
