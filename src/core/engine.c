@@ -213,7 +213,8 @@ void engine_receive_datagram(struct engine *e, struct arrival *in, u8 *data, u32
 	case HUB_REPLY:
 		if (r.reason == DROP_COOKIE_REQUIRED)
 			drop_count(&e->drops, r.reason);
-		iface_queue_bytes(e, in->now, in->iface, in->socket, &in->source, r.reply, r.reply_size);
+		iface_queue_bytes(e, in->now, in->iface, in->socket, &in->source, r.reply,
+				  r.reply_size);
 		break;
 	case HUB_ESTABLISHED:
 		established(e, in, &r);

@@ -20,6 +20,7 @@
  *   mapproto.c  the node's side of the map: registrations
  *   mapquery.c  and what it is asked about peers
  *   relay.c     paths that lead through a map
+ *   recall.c    what left of late is sent again through a relay
  *   view.c      pictures for people
  */
 #ifndef WARP_ENGINE_INTERNAL_H
@@ -168,12 +169,13 @@ struct peer {
 	struct mappings *mappings[MAX_MAPS]; /* from the allocator, NULL: nothing yet */
 	struct override overrides[MAX_OVERRIDES];
 	struct path paths[MAX_PEER_PATHS];
-	u64 used_mask;    /* paths in use */
-	u64 usable_mask;  /* live or degraded */
-	u64 backup_mask;  /* dead, but answered once */
-	u64 relay_mask;   /* lead through a map; of the usable ones those that are needed */
-	u64 direct_since; /* a path that is not relayed has been live since then, 0: none is */
-	u32 datagram_max; /* UDP payload that all usable paths carry */
+	u64 used_mask;         /* paths in use */
+	u64 usable_mask;       /* live or degraded */
+	u64 backup_mask;       /* dead, but answered once */
+	u64 relay_mask;        /* lead through a map; of the usable ones those that are needed */
+	struct recall *recall; /* from the allocator, NULL: no relay stands by */
+	u64 direct_since;      /* a path that is not relayed has been live since then, 0: none is */
+	u32 datagram_max;      /* UDP payload that all usable paths carry */
 	u64 busy_until;
 	u64 expiry;
 	bool connected; /* as last told */
@@ -287,8 +289,7 @@ bool iface_queue(struct engine *e, u64 now, u8 iface, struct buf *b, const struc
 u32 iface_room(const struct engine *e, u8 iface);
 /* Queues raw bytes (a handshake message) to destination. */
 void iface_queue_bytes(struct engine *e, u64 now, u8 iface, u16 socket,
-		       const struct endpoint *destination,
-		       const u8 *bytes, size_t size);
+		       const struct endpoint *destination, const u8 *bytes, size_t size);
 /* Where others may be told to come in: what the router has mapped, once a map has got through to it.
  * NULL: nowhere. */
 const struct endpoint *iface_mapped(const struct engine *e, u8 iface);
@@ -482,6 +483,17 @@ bool relay_queue(struct engine *e, u64 now, u8 iface, struct buf *b, const struc
 /* A datagram that m has forwarded. */
 void relay_receive(struct engine *e, const struct map *m, const struct arrival *in,
 		   const struct frame_relay *f);
+
+/* recall.c */
+/* A relay stands by from now on. Without memory nothing is kept. */
+void recall_open(struct engine *e, struct peer *p);
+void recall_close(struct engine *e, struct peer *p);
+/* A sealed datagram has left over direct paths only. */
+void recall_keep(struct peer *p, u64 now, u64 deadline, u16 tunnel, const u8 *data, u32 size);
+/* A probe of that time was answered over a direct path: so what was sent before has arrived. */
+void recall_answered(struct peer *p, u64 stamp);
+/* All direct paths are silent: sends everything again over these. */
+void recall_repeat(struct engine *e, struct peer *p, u64 now, u64 paths);
 
 /* mapquery.c */
 /* Ask again soon: a peer was added or lost. */

@@ -88,8 +88,7 @@ bool iface_queue(struct engine *e, u64 now, u8 iface, struct buf *b, const struc
 }
 
 void iface_queue_bytes(struct engine *e, u64 now, u8 iface, u16 socket,
-		       const struct endpoint *destination,
-		       const u8 *bytes, size_t size)
+		       const struct endpoint *destination, const u8 *bytes, size_t size)
 {
 	struct queued q = { .destination = *destination,
 			    .socket = socket,

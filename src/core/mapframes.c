@@ -185,7 +185,8 @@ static void on_register(struct question *q, const struct frame_register_request 
 	struct registry_node *node = q->client->node;
 	struct frame response = { .type = FRAME_REGISTER_RESPONSE };
 	const struct registry_place place = {
-		.seen = { .observed = q->from->endpoint, .lan = endpoint_is_usable(&f->lan) ? f->lan : none },
+		.seen = { .observed = q->from->endpoint,
+			  .lan = endpoint_is_usable(&f->lan) ? f->lan : none },
 		.said = q->said,
 		.listener = q->from->listener,
 	};

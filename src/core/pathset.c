@@ -236,17 +236,21 @@ static void direct_lost(struct engine *e, struct peer *p, u64 now)
 static void spare_relays(struct engine *e, struct peer *p, u64 now)
 {
 	u64 relays = p->usable_mask & p->relay_mask;
-	bool direct = lives_directly(p);
+	bool direct = lives_directly(p), lost = !direct && p->direct_since != 0;
 
 	if (direct && p->direct_since == 0)
 		p->direct_since = now ? now : 1;
-	else if (!direct && p->direct_since != 0)
+	else if (lost)
 		direct_lost(e, p, now);
 	p->usable_mask &= ~p->relay_mask;
 	if (p->direct_since == 0 || now < p->direct_since + RELAY_OVERLAP)
 		p->usable_mask |= select_best(p, relays, RELAY_COPIES);
 	if (p->usable_mask & ~p->relay_mask)
 		p->backup_mask &= ~p->relay_mask;
+	if (relays)
+		recall_open(e, p);
+	if (lost)
+		recall_repeat(e, p, now, p->usable_mask & p->relay_mask);
 	peer_arm(e, p, pathset_relay_expiry(p));
 }
 

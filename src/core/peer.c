@@ -232,6 +232,8 @@ static void take_reply(struct engine *e, struct peer *p, const struct arrival *i
 
 	if (path < 0)
 		return;
+	if (!path_relayed(&p->paths[path]))
+		recall_answered(p, reply->stamp);
 	grew = pmtu_answered(&p->paths[path].pmtu, in->now, reply->stamp);
 	if (path_take_reply(&p->paths[path], in->now, reply))
 		path_changed(e, p, in->now, (u32)path);

@@ -66,6 +66,12 @@ static u64 queue_copies(const struct sending *s, struct buf *b, bool fragment)
 	return queued;
 }
 
+static void keep(const struct sending *s, const u8 *datagram, u32 size)
+{
+	if (s->p->recall && !(s->mask & s->p->relay_mask))
+		recall_keep(s->p, s->now, s->now + patience(s), tunnel_index(s), datagram, size);
+}
+
 enum drop_reason seal_and_queue(const struct sending *s, struct buf *b, bool fragment,
 				u64 *ret_queued)
 {
@@ -75,6 +81,7 @@ enum drop_reason seal_and_queue(const struct sending *s, struct buf *b, bool fra
 		return DROP_NO_SESSION;
 	b->length += TAG_SIZE;
 	*ret_queued = queue_copies(s, b, fragment);
+	keep(s, buf_data(b), b->length);
 	return *ret_queued ? DROP_NONE : DROP_QUEUE_FULL;
 }
 
@@ -112,6 +119,7 @@ static enum drop_reason join_train(const struct sending *s, u8 *place, u32 size)
 	if (assoc_seal(&s->p->assoc, s->now, place, size + FRAME_PAYLOAD_HEADER) < 0)
 		return DROP_NO_SESSION;
 	count_copies(s, train_grow(s->e, datagram), datagram);
+	keep(s, place, datagram);
 	return DROP_NONE;
 }
 
