@@ -16,13 +16,9 @@ PAIRS=(
 	port-restricted:port-restricted # both must send
 	symmetric:restricted            # and the true port must be learned
 	cgnat:firewall
-	open:udp-blocked                # through TCP
-	port-restricted:sequential      # ports that can be foretold
-	firewall:symmetric              # ports that must be guessed
-	symmetric-address:port-restricted
 	symmetric:symmetric             # nothing but the relay
 )
-pairs_begin open restricted port-restricted symmetric-address symmetric sequential firewall cgnat udp-blocked
+pairs_begin restricted port-restricted symmetric firewall cgnat
 for pair in "${PAIRS[@]}"; do
 	a=${pair%:*} b=${pair#*:}
 	pair_judge "$a-$b" "$a" "$b"

@@ -36,7 +36,7 @@ static const struct {
 	[DIRECT] = { "direct", SECONDS(2), 99, true },
 	[PREDICTED] = { "predicted", SECONDS(5), 90, false },
 	[PROBED] = { "probed", SECONDS(15), 95, false },
-	[RELAYED] = { "relayed", SECONDS(4), 0, false },
+	[RELAYED] = { "relayed", SECONDS(4), 0, true },
 	[BY_TCP] = { "tcp", SECONDS(4), 0, false },
 };
 
