@@ -61,7 +61,7 @@ struct peer_view {
 
 struct path_view {
 	u8 iface;
-	struct endpoint remote;
+	struct endpoint remote; /* of a relayed path the map */
 	enum path_origin origin;
 	enum path_state state;
 	u64 rtt, rtt_var;       /* ns, 0: unknown */

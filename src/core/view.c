@@ -111,6 +111,16 @@ bool engine_view_peer(const struct engine *e, u32 index, struct peer_view *ret)
 	return true;
 }
 
+/* The map that forwards. */
+static struct endpoint relay_at(const struct engine *e, const struct path *path)
+{
+	static const struct endpoint none;
+	const struct endpoint *at =
+		map_endpoint(e, &e->maps[relay_map(&path->remote)], path->iface);
+
+	return at ? *at : none;
+}
+
 bool engine_view_path(const struct engine *e, u32 peer, u32 index, struct path_view *ret)
 {
 	const struct peer *p = peer < e->peer_limit ? e->peers[peer] : NULL;
@@ -140,6 +150,8 @@ bool engine_view_path(const struct engine *e, u32 peer, u32 index, struct path_v
 		.rate_out = path->rate_out,
 		.rate_in = path->rate_in,
 	};
+	if (path_relayed(path))
+		ret->remote = relay_at(e, path);
 	return true;
 }
 

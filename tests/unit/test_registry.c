@@ -67,7 +67,8 @@ static const struct registry_moment beginning;
 static int set_place(struct registry *r, u64 now, struct registry_node *node, u16 interface,
 		     const struct endpoint *observed, const struct endpoint *lan, u8 listener)
 {
-	const struct registry_place place = { .seen = { 0, *observed, *lan }, .listener = listener };
+	const struct registry_place place = { .seen = { 0, *observed, *lan },
+					      .listener = listener };
 
 	return registry_set_interface(r, now, node, interface, &place);
 }
