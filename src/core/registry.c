@@ -12,55 +12,13 @@
  *
  * The hash is keyed, as whoever connects chooses the keys. See table.h and ages.h.
  */
-#include "warp/registry.h"
-
-#include "ages.h"
-#include "table.h"
+#include "registry_internal.h"
 
 #include <errno.h>
 #include <string.h>
 
 /* Wants beyond REGISTRY_WANTS_SURE that all nodes may have together, for each possible node. */
 #define SHARED_WANTS 16u
-
-struct interface {
-	struct age age;
-	struct registry_node *node;
-	struct interface *next;
-	struct registry_place place;
-	u16 id;
-};
-
-struct want {
-	struct link link;
-	struct age age;
-	struct registry_node *node; /* that wants */
-	struct want *next;          /* of the same node */
-	u8 key[KEY_SIZE];           /* wanted */
-};
-
-struct registry_node {
-	struct link link;
-	struct age age;
-	u8 key[KEY_SIZE];
-	void *owner;
-	struct interface *interfaces;   /* most recently heard first */
-	struct registry_moment cleared; /* what was said before makes no interface anew */
-	struct want *wants;
-	u16 want_count;
-	u8 interface_count;
-	bool provisional;
-};
-
-struct registry {
-	struct allocator allocator;
-	u8 seed[REGISTRY_SEED_SIZE];
-	struct table nodes, wants;
-	struct ages known, provisional, interface_ages, want_ages;
-	u64 expiry;
-	u64 shared_wants; /* in use */
-	u32 max_nodes;
-};
 
 /* --- the table --------------------------------------------------------------------------- */
 
@@ -187,169 +145,6 @@ void *registry_owner(const struct registry_node *node)
 void registry_set_owner(struct registry_node *node, void *owner)
 {
 	node->owner = owner;
-}
-
-/* --- interfaces -------------------------------------------------------------------------- */
-
-/* The place in the node's list that points to this interface, or to NULL at its end. */
-static struct interface **find_interface(struct registry_node *node, u16 id)
-{
-	struct interface **at = &node->interfaces;
-
-	while (*at && (*at)->id != id)
-		at = &(*at)->next;
-	return at;
-}
-
-static void drop_interface(struct registry *r, struct registry_node *node, struct interface **at)
-{
-	struct interface *i = *at;
-
-	if (moment_before(node->cleared, i->place.said))
-		node->cleared = i->place.said;
-	*at = i->next;
-	node->interface_count--;
-	ages_remove(&r->interface_ages, &i->age);
-	mem_free(&r->allocator, i, sizeof(*i));
-}
-
-/* The least recently heard is the last one of the list. */
-static void drop_last_interface(struct registry *r, struct registry_node *node)
-{
-	struct interface **at = &node->interfaces;
-
-	while ((*at)->next)
-		at = &(*at)->next;
-	drop_interface(r, node, at);
-}
-
-/* All that were last heard at or before a time, and by nothing said later than that. */
-static bool drop_interfaces(struct registry *r, struct registry_node *node, u64 heard_by,
-			    struct registry_moment said)
-{
-	struct interface **at = &node->interfaces;
-	u8 before = node->interface_count;
-
-	while (*at) {
-		if ((*at)->age.touched <= heard_by && !moment_before(said, (*at)->place.said))
-			drop_interface(r, node, at);
-		else
-			at = &(*at)->next;
-	}
-	return node->interface_count != before;
-}
-
-/* A new one at the head of the list, or NULL. */
-static struct interface *add_interface(struct registry *r, u64 now, struct registry_node *node,
-				       u16 id)
-{
-	struct interface *i = mem_alloc(&r->allocator, sizeof(*i));
-
-	if (!i)
-		return NULL;
-	if (node->interface_count >= REGISTRY_INTERFACES)
-		drop_last_interface(r, node);
-	i->id = id;
-	i->node = node;
-	i->next = node->interfaces;
-	node->interfaces = i;
-	node->interface_count++;
-	ages_add(&r->interface_ages, &i->age, now);
-	return i;
-}
-
-/* Makes *at the youngest, and the head of its list. */
-static struct interface *renew_interface(struct registry *r, u64 now, struct registry_node *node,
-					 struct interface **at)
-{
-	struct interface *i = *at;
-
-	*at = i->next;
-	i->next = node->interfaces;
-	node->interfaces = i;
-	ages_renew(&r->interface_ages, &i->age, now);
-	return i;
-}
-
-int registry_set_interface(struct registry *r, u64 now, struct registry_node *node, u16 interface,
-			   const struct registry_place *place)
-{
-	struct interface **at = find_interface(node, interface);
-	struct interface *i;
-	bool changed;
-
-	if (interface == WIRE_ALL_INTERFACES)
-		return -EINVAL;
-	if (moment_before(place->said, *at ? (*at)->place.said : node->cleared))
-		return -ESTALE;
-	i = *at ? renew_interface(r, now, node, at) : add_interface(r, now, node, interface);
-	if (!i)
-		return -ENOMEM;
-	/* A new one is all zero, and what was observed has a family. */
-	changed = !endpoint_equal(&i->place.seen.observed, &place->seen.observed) ||
-		  !endpoint_equal(&i->place.seen.lan, &place->seen.lan);
-	i->place = *place;
-	return changed;
-}
-
-bool registry_clear_interface(struct registry *r, struct registry_node *node, u16 interface,
-			      struct registry_moment said)
-{
-	struct interface **at = find_interface(node, interface);
-
-	if (moment_before(node->cleared, said))
-		node->cleared = said;
-	if (interface == WIRE_ALL_INTERFACES)
-		return drop_interfaces(r, node, TIME_NEVER, said);
-	if (!*at || moment_before(said, (*at)->place.said))
-		return false;
-	drop_interface(r, node, at);
-	return true;
-}
-
-size_t registry_mappings(const struct registry_node *node, struct wire_mapping *ret, size_t max)
-{
-	const struct interface *sorted[REGISTRY_INTERFACES];
-	size_t count = 0, at;
-
-	for (const struct interface *i = node->interfaces; i && count < max; i = i->next) {
-		for (at = count++; at && sorted[at - 1]->id > i->id; at--)
-			sorted[at] = sorted[at - 1];
-		sorted[at] = i;
-	}
-	for (at = 0; at < count; at++) {
-		ret[at] = sorted[at]->place.seen;
-		ret[at].interface = (u8)sorted[at]->id;
-	}
-	return count;
-}
-
-size_t registry_routes(const struct registry_node *node, struct endpoint *ret_observed,
-		       u8 *ret_listener, size_t max)
-{
-	size_t count = 0;
-
-	for (const struct interface *i = node->interfaces; i && count < max; i = i->next) {
-		ret_observed[count] = i->place.seen.observed;
-		ret_listener[count++] = i->place.listener;
-	}
-	return count;
-}
-
-bool registry_route(const struct registry_node *node, u8 interface, struct endpoint *ret_observed,
-		    u8 *ret_listener)
-{
-	const struct interface *i = node->interfaces;
-
-	while (i && i->id != interface)
-		i = i->next;
-	if (!i)
-		i = node->interfaces;
-	if (!i)
-		return false;
-	*ret_observed = i->place.seen.observed;
-	*ret_listener = i->place.listener;
-	return true;
 }
 
 /* --- wants ------------------------------------------------------------------------------- */
@@ -487,7 +282,7 @@ void registry_watchers(const struct registry *r, const struct registry_node *nod
 
 void registry_remove(struct registry *r, struct registry_node *node)
 {
-	drop_interfaces(r, node, TIME_NEVER, REGISTRY_LATEST);
+	places_drop(r, node, TIME_NEVER, REGISTRY_LATEST);
 	drop_wants(r, node, TIME_NEVER);
 	ages_remove(ages_of(r, node), &node->age);
 	table_remove(&r->nodes, &node->link);
@@ -529,7 +324,7 @@ struct registry_node *registry_expire(struct registry *r, u64 now, bool *ret_gon
 	if (!due)
 		return NULL;
 	node = CONTAINER(due, struct interface, age)->node;
-	drop_interfaces(r, node, now - r->expiry, REGISTRY_LATEST);
+	places_drop(r, node, now - r->expiry, REGISTRY_LATEST);
 	*ret_gone = false;
 	return node;
 }

@@ -1,0 +1,167 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * places.c - where the interfaces of a registered node are, most recently heard first.
+ */
+#include "registry_internal.h"
+
+#include <errno.h>
+
+/* The place in the node's list that points to this interface, or to NULL at its end. */
+static struct interface **find_interface(struct registry_node *node, u16 id)
+{
+	struct interface **at = &node->interfaces;
+
+	while (*at && (*at)->id != id)
+		at = &(*at)->next;
+	return at;
+}
+
+static void drop_interface(struct registry *r, struct registry_node *node, struct interface **at)
+{
+	struct interface *i = *at;
+
+	if (moment_before(node->cleared, i->place.said))
+		node->cleared = i->place.said;
+	*at = i->next;
+	node->interface_count--;
+	ages_remove(&r->interface_ages, &i->age);
+	mem_free(&r->allocator, i, sizeof(*i));
+}
+
+/* The least recently heard is the last one of the list. */
+static void drop_last_interface(struct registry *r, struct registry_node *node)
+{
+	struct interface **at = &node->interfaces;
+
+	while ((*at)->next)
+		at = &(*at)->next;
+	drop_interface(r, node, at);
+}
+
+bool places_drop(struct registry *r, struct registry_node *node, u64 heard_by,
+		 struct registry_moment said)
+{
+	struct interface **at = &node->interfaces;
+	u8 before = node->interface_count;
+
+	while (*at) {
+		if ((*at)->age.touched <= heard_by && !moment_before(said, (*at)->place.said))
+			drop_interface(r, node, at);
+		else
+			at = &(*at)->next;
+	}
+	return node->interface_count != before;
+}
+
+/* A new one at the head of the list, or NULL. */
+static struct interface *add_interface(struct registry *r, u64 now, struct registry_node *node,
+				       u16 id)
+{
+	struct interface *i = mem_alloc(&r->allocator, sizeof(*i));
+
+	if (!i)
+		return NULL;
+	if (node->interface_count >= REGISTRY_INTERFACES)
+		drop_last_interface(r, node);
+	i->id = id;
+	i->node = node;
+	i->next = node->interfaces;
+	node->interfaces = i;
+	node->interface_count++;
+	ages_add(&r->interface_ages, &i->age, now);
+	return i;
+}
+
+/* Makes *at the youngest, and the head of its list. */
+static struct interface *renew_interface(struct registry *r, u64 now, struct registry_node *node,
+					 struct interface **at)
+{
+	struct interface *i = *at;
+
+	*at = i->next;
+	i->next = node->interfaces;
+	node->interfaces = i;
+	ages_renew(&r->interface_ages, &i->age, now);
+	return i;
+}
+
+int registry_set_interface(struct registry *r, u64 now, struct registry_node *node, u16 interface,
+			   const struct registry_place *place)
+{
+	struct interface **at = find_interface(node, interface);
+	struct interface *i;
+	bool changed;
+
+	if (interface == WIRE_ALL_INTERFACES)
+		return -EINVAL;
+	if (moment_before(place->said, *at ? (*at)->place.said : node->cleared))
+		return -ESTALE;
+	i = *at ? renew_interface(r, now, node, at) : add_interface(r, now, node, interface);
+	if (!i)
+		return -ENOMEM;
+	/* A new one is all zero, and what was observed has a family. */
+	changed = !endpoint_equal(&i->place.seen.observed, &place->seen.observed) ||
+		  !endpoint_equal(&i->place.seen.lan, &place->seen.lan);
+	i->place = *place;
+	return changed;
+}
+
+bool registry_clear_interface(struct registry *r, struct registry_node *node, u16 interface,
+			      struct registry_moment said)
+{
+	struct interface **at = find_interface(node, interface);
+
+	if (moment_before(node->cleared, said))
+		node->cleared = said;
+	if (interface == WIRE_ALL_INTERFACES)
+		return places_drop(r, node, TIME_NEVER, said);
+	if (!*at || moment_before(said, (*at)->place.said))
+		return false;
+	drop_interface(r, node, at);
+	return true;
+}
+
+size_t registry_mappings(const struct registry_node *node, struct wire_mapping *ret, size_t max)
+{
+	const struct interface *sorted[REGISTRY_INTERFACES];
+	size_t count = 0, at;
+
+	for (const struct interface *i = node->interfaces; i && count < max; i = i->next) {
+		for (at = count++; at && sorted[at - 1]->id > i->id; at--)
+			sorted[at] = sorted[at - 1];
+		sorted[at] = i;
+	}
+	for (at = 0; at < count; at++) {
+		ret[at] = sorted[at]->place.seen;
+		ret[at].interface = (u8)sorted[at]->id;
+	}
+	return count;
+}
+
+size_t registry_routes(const struct registry_node *node, struct endpoint *ret_observed,
+		       u8 *ret_listener, size_t max)
+{
+	size_t count = 0;
+
+	for (const struct interface *i = node->interfaces; i && count < max; i = i->next) {
+		ret_observed[count] = i->place.seen.observed;
+		ret_listener[count++] = i->place.listener;
+	}
+	return count;
+}
+
+bool registry_route(const struct registry_node *node, u8 interface, struct endpoint *ret_observed,
+		    u8 *ret_listener)
+{
+	const struct interface *i = node->interfaces;
+
+	while (i && i->id != interface)
+		i = i->next;
+	if (!i)
+		i = node->interfaces;
+	if (!i)
+		return false;
+	*ret_observed = i->place.seen.observed;
+	*ret_listener = i->place.listener;
+	return true;
+}
