@@ -444,65 +444,6 @@ struct wire_nat nattest_wire(const struct iface *i);
  * mappings do not live that long. */
 u64 nattest_keepalive(const struct engine *e, u8 iface);
 
-/* mapproto.c */
-void map_arm(struct engine *e, struct map *m, u64 at);
-void map_expire(struct engine *e, struct map *m, u64 now);
-void map_receive(struct engine *e, struct map *m, const struct arrival *in,
-		 const struct hub_result *r);
-void map_established(struct engine *e, struct map *m, u64 now);
-void map_iface_added(struct engine *e, struct map *m, u64 now, u8 iface);
-void map_iface_removed(struct engine *e, struct map *m, u64 now, u8 iface);
-/* Ask the maps again how they see us: a NAT may have been restarted. */
-void map_register_soon(struct engine *e, u64 now);
-void map_shutdown(struct engine *e, struct map *m, u64 now);
-/* Where to reach the map from iface, or NULL. */
-const struct endpoint *map_endpoint(const struct engine *e, const struct map *m, u8 iface);
-/* Seals what lies in b. */
-bool map_session_seal(struct map *m, u64 now, struct buf *b);
-/* A way to the map. */
-struct map_way {
-	u8 iface;
-	u16 socket;
-	struct endpoint to;
-};
-
-/* Seals frames, padded to at least pad_to bytes, and queues them. */
-bool map_send_way(struct engine *e, struct map *m, u64 now, const struct map_way *way,
-		  const struct frame *frames, size_t count, u32 pad_to);
-/* The same to the map's own endpoint, through the interface's own socket. */
-bool map_send_frames(struct engine *e, struct map *m, u64 now, u8 iface, const struct frame *frames,
-		     size_t count);
-
-/* relay.c */
-void relay_endpoint(struct endpoint *ret, u16 map, u32 handle, u8 interface);
-u16 relay_map(const struct endpoint *relayed);
-/* Is iface registered at the map through which this leads? */
-bool relay_possible(const struct engine *e, u8 iface, const struct endpoint *relayed);
-/* iface_queue() for a relayed destination. */
-bool relay_queue(struct engine *e, u64 now, u8 iface, struct buf *b, const struct queued *q);
-/* A datagram that m has forwarded. */
-void relay_receive(struct engine *e, const struct map *m, const struct arrival *in,
-		   const struct frame_relay *f);
-
-/* recall.c */
-/* A relay stands by from now on. Without memory nothing is kept. */
-void recall_open(struct engine *e, struct peer *p);
-void recall_close(struct engine *e, struct peer *p);
-/* A sealed datagram has left over direct paths only. */
-void recall_keep(struct peer *p, u64 now, u64 deadline, u16 tunnel, const u8 *data, u32 size);
-/* A probe of that time was answered over a direct path: so what was sent before has arrived. */
-void recall_answered(struct peer *p, u64 stamp);
-/* All direct paths are silent: sends everything again over these. */
-void recall_repeat(struct engine *e, struct peer *p, u64 now, u64 paths);
-
-/* mapquery.c */
-/* Ask again soon: a peer was added or lost. */
-void map_query_soon(struct engine *e, u64 now);
-/* Asks about all peers if it is time for it. */
-void map_expire_query(struct engine *e, struct map *m, u64 now);
-void map_take_mapping(struct engine *e, struct map *m, const struct arrival *in,
-		      const struct frame_mapping_response *f);
-/* What m said of peers does not count any more. */
-void map_forget_mappings(struct engine *e, const struct map *m, u64 now);
+#include "maps_internal.h"
 
 #endif
