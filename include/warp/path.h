@@ -34,6 +34,7 @@ const char *path_state_name(enum path_state state);
 enum path_origin {
 	PATH_FROM_STATIC,   /* configured */
 	PATH_FROM_MAP,      /* as the map sees it */
+	PATH_FROM_ROUTER,   /* where its router lets others in, told by the map */
 	PATH_FROM_LAN,      /* the peer's own address, told by the map */
 	PATH_FROM_OVERRIDE, /* an override replaced what the map sees */
 	PATH_FROM_ARRIVAL,  /* an authenticated datagram came from there */
@@ -41,7 +42,7 @@ enum path_origin {
 	PATH_ORIGINS,
 };
 
-/* "static", "map", "lan", "override", "arrival", "relay". */
+/* "static", "map", "router", "lan", "override", "arrival", "relay". */
 const char *path_origin_name(enum path_origin origin);
 
 #define PATH_PROBES_REMEMBERED 16u

@@ -39,13 +39,13 @@
  *   0x05 PROBE_REPLY          stamp u64, received packets u64, received bytes u64, endpoint seen
  *   0x06 PEER_ADDRESS_OVERRIDE endpoint to replace
  *   0x07 CANDIDATES           count u8, endpoints
- *   0x10 REGISTER_REQUEST     interface u16, LAN endpoint, nat [4]
+ *   0x10 REGISTER_REQUEST     interface u16, LAN endpoint, nat [4], mapped endpoint
  *   0x11 REGISTER_RESPONSE    interface u16, expiry in seconds u16, endpoint observed, count u8,
  *                             other endpoints of the map
  *   0x12 MAPPING_REQUEST      count u8, public keys [32 each]
  *   0x13 MAPPING_RESPONSE     public key [32], flags u8 (1: push), handle u32 (0: not relayed),
  *                             count u8, then per interface: number u8, endpoint observed, LAN
- *                             endpoint
+ *                             endpoint, mapped endpoint
  *   0x14 DEREGISTER_REQUEST   interface u16 (0xffff: all)
  *   0x15 DEREGISTER_RESPONSE  interface u16
  *   0x16 RELAY                handle u32, to u8, from u8 (interfaces), a whole datagram
@@ -259,6 +259,7 @@ struct frame_register_request {
 	u16 interface;
 	struct endpoint lan;
 	struct wire_nat nat;
+	struct endpoint mapped;
 };
 
 struct frame_register_response {
@@ -288,6 +289,7 @@ struct frame_mapping_request {
 struct wire_mapping {
 	u8 interface;
 	struct endpoint observed, lan;
+	struct endpoint mapped; /* where the router lets others in; family 0: nowhere */
 };
 
 struct frame_mapping_response {

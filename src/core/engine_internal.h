@@ -92,6 +92,7 @@ struct iface {
 	u64 rest_until;
 	u64 sent_packets, sent_bytes, received_packets, received_bytes, send_errors;
 	struct endpoint mapped; /* where its router lets others in; family 0: nowhere */
+	u64 mapped_nonce;       /* of the test whether a map gets through */
 	bool mapped_reached;    /* and a map got through */
 	struct outbox outbox;
 	struct nattest nat;
@@ -432,6 +433,10 @@ u64 nattest_next_expiry(const struct engine *e);
 void nattest_expire(struct engine *e, u64 now);
 /* A registration was answered by the map at this endpoint (NULL: it has none any more); f->interface is
  * in use. */
+/* m has answered over the interface: has its router granted a port, m shall try whether it gets
+ * through. */
+void nattest_mapped(struct engine *e, struct map *m, u64 now,
+		    const struct frame_register_response *f);
 void nattest_registered(struct engine *e, const struct map *m, const struct arrival *in,
 			const struct endpoint *at, const struct frame_register_response *f);
 void nattest_map_removed(struct engine *e, u64 now, const struct map *m);

@@ -374,11 +374,11 @@ void engine_iface_mapped(struct engine *e, u64 now, u8 iface, const struct endpo
 {
 	struct iface *i = iface_get(e, iface);
 
-	(void)now;
 	if (!i || endpoint_equal(&i->mapped, external))
 		return;
 	i->mapped = *external;
 	i->mapped_reached = false;
+	map_register_soon(e, now);
 }
 
 const struct endpoint *iface_mapped(const struct engine *e, u8 iface)

@@ -22,7 +22,7 @@
 #define FREE_TIMES 3u /* an answer may have as many times the bytes of its question */
 /* frame header, key, flags, handle, count */
 #define MAPPING_HEADER (3u + KEY_SIZE + 1u + 4u + 1u)
-#define MAPPING_MAX_SIZE 39u /* number, two IPv6 endpoints */
+#define MAPPING_MAX_SIZE 58u /* number, three IPv6 endpoints */
 
 _Static_assert(MAPPING_HEADER + MAPPING_MAX_SIZE <= MAP_PLAIN_MAX, "no mapping fits");
 
@@ -88,7 +88,8 @@ static u8 mappings_that_fit(const struct frame_mapping_response *f)
 
 	for (n = 0; n < f->count; n++) {
 		size += 1u + wire_endpoint_size(&f->mapping[n].observed) +
-			wire_endpoint_size(&f->mapping[n].lan);
+			wire_endpoint_size(&f->mapping[n].lan) +
+			wire_endpoint_size(&f->mapping[n].mapped);
 		if (size > MAP_PLAIN_MAX)
 			break;
 	}
@@ -176,8 +177,8 @@ static u16 expiry_seconds(const struct mapserver *m)
 }
 
 /* Where the datagram came from is what counts, but not when somebody has held it back until later
- * ones were here. What the node says about its LAN is only told on, and only if it can be an address
- * of a host. */
+ * ones were here. What the node says about its LAN and its router is only told on, and only if it can
+ * be an address of a host. */
 static void on_register(struct question *q, const struct frame_register_request *f)
 {
 	static const struct endpoint none;
@@ -186,7 +187,8 @@ static void on_register(struct question *q, const struct frame_register_request 
 	struct frame response = { .type = FRAME_REGISTER_RESPONSE };
 	const struct registry_place place = {
 		.seen = { .observed = q->from->endpoint,
-			  .lan = endpoint_is_usable(&f->lan) ? f->lan : none },
+			  .lan = endpoint_is_usable(&f->lan) ? f->lan : none,
+			  .mapped = endpoint_is_usable(&f->mapped) ? f->mapped : none },
 		.said = q->said,
 		.listener = q->from->listener,
 	};

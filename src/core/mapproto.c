@@ -120,6 +120,8 @@ static void send_registration(struct engine *e, struct map *m, u64 now, u8 iface
 	f.register_request.interface = iface;
 	f.register_request.lan = e->ifaces[iface]->options.local;
 	f.register_request.nat = nattest_wire(e->ifaces[iface]);
+	if (iface_mapped(e, iface))
+		f.register_request.mapped = *iface_mapped(e, iface);
 	map_send_frames(e, m, now, iface, &f, 1);
 }
 
@@ -180,6 +182,7 @@ static void take_registration(struct engine *e, struct map *m, const struct arri
 	r->next_keepalive = in->now + nattest_keepalive(e, (u8)f->interface);
 	map_arm(e, m, m->next_query);
 	map_arm(e, m, time_min(r->next, r->next_keepalive));
+	nattest_mapped(e, m, in->now, f);
 	nattest_registered(e, m, in, map_endpoint(e, m, (u8)f->interface), f);
 }
 

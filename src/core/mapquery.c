@@ -88,7 +88,8 @@ static bool same_mappings(const struct mappings *a, const struct frame_mapping_r
 	for (u32 n = 0; n < f->count; n++) {
 		if (a->entry[n].interface != f->mapping[n].interface ||
 		    !endpoint_equal(&a->entry[n].observed, &f->mapping[n].observed) ||
-		    !endpoint_equal(&a->entry[n].lan, &f->mapping[n].lan))
+		    !endpoint_equal(&a->entry[n].lan, &f->mapping[n].lan) ||
+		    !endpoint_equal(&a->entry[n].mapped, &f->mapping[n].mapped))
 			return false;
 	}
 	return true;

@@ -73,6 +73,10 @@ static void candidates_collect(const struct engine *e, const struct peer *p, str
 			candidate_add(e, c, &p->mappings[m]->entry[n].observed, PATH_FROM_MAP);
 	}
 	for (u32 m = 0; m < MAX_MAPS; m++) {
+		for (u32 n = 0; p->mappings[m] && n < p->mappings[m]->count; n++)
+			candidate_add(e, c, &p->mappings[m]->entry[n].mapped, PATH_FROM_ROUTER);
+	}
+	for (u32 m = 0; m < MAX_MAPS; m++) {
 		for (u32 n = 0; p->mappings[m] && n < p->mappings[m]->count; n++) {
 			const struct endpoint *lan = &p->mappings[m]->entry[n].lan;
 

@@ -212,6 +212,37 @@ void nattest_registered(struct engine *e, const struct map *m, const struct arri
 	run(e, in->now, iface);
 }
 
+/* From an endpoint of the map that we have not spoken to, if it has one: a mapping of the NAT's own
+ * does not let that in. */
+static u8 how_to_test(const struct frame_register_response *f)
+{
+	if (f->count == 0)
+		return NATCLASS_SAME;
+	return endpoint_is_usable(&f->other[0]) ? NATCLASS_OTHER_ADDRESS : NATCLASS_OTHER_PORT;
+}
+
+/* Only towards the address that the map sees: behind two NATs the inner one's word is worth nothing. */
+void nattest_mapped(struct engine *e, struct map *m, u64 now,
+		    const struct frame_register_response *f)
+{
+	struct iface *i = iface_get(e, (u8)f->interface);
+	struct frame test = { .type = FRAME_NAT_TEST_REQUEST };
+	struct map_way way = { .iface = (u8)f->interface };
+	const struct endpoint *to = map_endpoint(e, m, way.iface);
+
+	if (!i || !to || i->mapped_reached || !i->mapped.address.family ||
+	    !address_equal(&i->mapped.address, &f->observed.address))
+		return;
+	random_fill(&e->options.random, &i->mapped_nonce, sizeof(i->mapped_nonce));
+	way.to = *to;
+	test.nat_test_request = (struct frame_nat_test_request){
+		.nonce = i->mapped_nonce,
+		.how = how_to_test(f),
+		.port = i->mapped.port,
+	};
+	map_send_way(e, m, now, &way, &test, 1, FRAME_NAT_TEST_MAX);
+}
+
 void nattest_map_removed(struct engine *e, u64 now, const struct map *m)
 {
 	for (u32 mask = e->iface_mask; mask; mask &= mask - 1) {
@@ -232,6 +263,11 @@ void nattest_take(struct engine *e, const struct map *m, const struct arrival *i
 	struct iface *i = iface_get(e, in->iface);
 	struct natclass_answer a = { .nonce = f->nonce, .from = in->source, .seen = f->seen };
 
+	if (i && in->socket == 0 && f->nonce == i->mapped_nonce && !i->mapped_reached) {
+		iface_mapped_reached(e, in->iface, &i->mapped);
+		tell_soon(e, in->now, in->iface);
+		return;
+	}
 	if (!i || i->nat.map != m->index)
 		return;
 	if (in->socket != 0 && in->socket != i->nat.socket)

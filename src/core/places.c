@@ -101,7 +101,8 @@ int registry_set_interface(struct registry *r, u64 now, struct registry_node *no
 		return -ENOMEM;
 	/* A new one is all zero, and what was observed has a family. */
 	changed = !endpoint_equal(&i->place.seen.observed, &place->seen.observed) ||
-		  !endpoint_equal(&i->place.seen.lan, &place->seen.lan);
+		  !endpoint_equal(&i->place.seen.lan, &place->seen.lan) ||
+		  !endpoint_equal(&i->place.seen.mapped, &place->seen.mapped);
 	i->place = *place;
 	return changed;
 }

@@ -14,6 +14,7 @@ void frame_read_register_request(struct reader *r, struct frame_register_request
 	f.nat.filtering = take_u8(r);
 	f.nat.flags = take_u8(r);
 	f.nat.step = (i8)take_u8(r);
+	take_endpoint(r, &f.mapped);
 	if (!r->bad)
 		*ret = f;
 }
@@ -26,6 +27,7 @@ void frame_write_register_request(struct writer *w, const struct frame_register_
 	give_u8(w, f->nat.filtering);
 	give_u8(w, f->nat.flags);
 	give_u8(w, (u8)f->nat.step);
+	give_endpoint(w, &f->mapped);
 }
 
 void frame_read_register_response(struct reader *r, struct frame_register_response *ret)
@@ -80,6 +82,7 @@ void frame_read_mapping_response(struct reader *r, struct frame_mapping_response
 		f.mapping[i].interface = take_u8(r);
 		take_endpoint(r, &f.mapping[i].observed);
 		take_endpoint(r, &f.mapping[i].lan);
+		take_endpoint(r, &f.mapping[i].mapped);
 	}
 	if (!r->bad)
 		*ret = f;
@@ -95,6 +98,7 @@ void frame_write_mapping_response(struct writer *w, const struct frame_mapping_r
 		give_u8(w, f->mapping[i].interface);
 		give_endpoint(w, &f->mapping[i].observed);
 		give_endpoint(w, &f->mapping[i].lan);
+		give_endpoint(w, &f->mapping[i].mapped);
 	}
 }
 

@@ -135,7 +135,7 @@ static bool find_direct(const struct sim_host *h, struct path_view *ret)
 {
 	for (u32 n = 0; n < MAX_PEER_PATHS; n++) {
 		if (engine_view_path(h->engine, 0, n, ret) && ret->state == PATH_LIVE &&
-		    (ret->remote.address.family == 4 || ret->remote.address.family == 6))
+		    ret->origin != PATH_FROM_RELAY)
 			return true;
 	}
 	return false;

@@ -67,7 +67,7 @@ static const struct registry_moment beginning;
 static int set_place(struct registry *r, u64 now, struct registry_node *node, u16 interface,
 		     const struct endpoint *observed, const struct endpoint *lan, u8 listener)
 {
-	const struct registry_place place = { .seen = { 0, *observed, *lan },
+	const struct registry_place place = { .seen = { 0, *observed, *lan, {} },
 					      .listener = listener };
 
 	return registry_set_interface(r, now, node, interface, &place);
@@ -261,7 +261,7 @@ static void only_what_others_can_see_is_a_change(void **state)
 /* What a node said in a session with a number, and a counter. */
 static int set_when(struct registry *r, struct registry_node *node, u64 session, u64 counter)
 {
-	const struct registry_place place = { .seen = { 0, endpoint_of(1), no_lan },
+	const struct registry_place place = { .seen = { 0, endpoint_of(1), no_lan, {} },
 					      .said = { session, counter } };
 
 	return registry_set_interface(r, 0, node, 1, &place);
