@@ -19,11 +19,15 @@ static struct answer *answer_slot(struct hub *hub, const u8 *mac1)
 static bool answer_again(struct hub *hub, u64 now, const u8 *mac1, struct hub_result *ret)
 {
 	const struct answer *answer = answer_slot(hub, mac1);
+	const struct slot *slot;
 
 	if (now >= answer->until || !crypto_equal(answer->mac1, mac1, MAC_SIZE))
 		return false;
+	slot = hub_slot(hub, answer->index);
+	if (!slot)
+		return false;
 	ret->verdict = HUB_REPLY;
-	ret->assoc = answer->assoc;
+	ret->assoc = slot->assoc;
 	memcpy(ret->reply, answer->reply, sizeof(answer->reply));
 	ret->reply_size = sizeof(answer->reply);
 	return true;
@@ -36,7 +40,7 @@ static void answer_remember(struct hub *hub, u64 now, const u8 *mac1, const stru
 	memcpy(answer->mac1, mac1, MAC_SIZE);
 	memcpy(answer->reply, r->reply, sizeof(answer->reply));
 	answer->until = now + ANSWER_LIFETIME;
-	answer->assoc = r->assoc;
+	answer->index = get_u32(r->reply + 4);
 }
 
 static void reply_cookie(struct hub *hub, u64 now, const struct endpoint *source, const u8 *data,
@@ -88,8 +92,8 @@ static enum cipher choose_cipher(u8 ours, u8 theirs)
 static int write_response(struct hub *hub, struct handshake *hs, struct assoc *assoc, u64 now,
 			  u32 index, const u8 *initiation, enum cipher cipher, u8 *out)
 {
-	/* A copy: the next cookie is for our initiation, no response is ever answered by one. */
-	struct cookie_jar jar = assoc->jar;
+	/* Its own: the next cookie is for our initiation, no response is ever answered by one. */
+	struct cookie_jar jar;
 	u8 ephemeral[KEY_SIZE], hello[WIRE_HELLO_SIZE];
 	struct wire_hello h = { .version = WIRE_VERSION, .ciphers = CIPHER_BIT(cipher) };
 	int r;
@@ -104,6 +108,7 @@ static int write_response(struct hub *hub, struct handshake *hs, struct assoc *a
 	r = handshake_write_2(hs, ephemeral, assoc->preshared_key, hello, sizeof(hello),
 			      out + WIRE_RESPONSE_NOISE);
 	crypto_wipe(ephemeral, sizeof(ephemeral));
+	cookie_jar_init(&jar, assoc->remote_key);
 	if (r == 0)
 		cookie_stamp(&jar, now, out, WIRE_RESPONSE_SIZE);
 	return r;
@@ -271,7 +276,7 @@ void hub_receive_cookie(struct hub *hub, u64 now, const u8 *data, size_t size,
 		ret->reason = DROP_MALFORMED;
 	} else if (!(assoc = initiator_of(hub, get_u32(data + 4)))) {
 		ret->reason = DROP_UNKNOWN_INDEX;
-	} else if (cookie_take(&assoc->jar, now, data + 8, data + 8 + XNONCE_SIZE) < 0) {
+	} else if (cookie_take(assoc->jar, now, data + 8, data + 8 + XNONCE_SIZE) < 0) {
 		ret->reason = DROP_BAD_AUTH;
 	} else {
 		assoc_stamp_initiation(assoc, now);

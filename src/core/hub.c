@@ -34,34 +34,39 @@ static int hub_grow(struct hub *hub)
 		return -ENOMEM;
 	if (hub->slots)
 		memcpy(slots, hub->slots, hub->slot_count * sizeof(*slots));
-	for (u32 i = count; i-- > hub->slot_count;) {
-		slots[i].next_free = hub->free_slot;
-		hub->free_slot = i;
-	}
 	mem_free(a, hub->slots, hub->slot_count * sizeof(*slots));
 	hub->slots = slots;
 	hub->slot_count = count;
 	return 0;
 }
 
+/* One that was used before, if there is one: what was never touched is no memory yet. */
+static int take_slot(struct hub *hub, u32 *ret)
+{
+	int r;
+
+	if (hub->free_slot != SLOT_NONE) {
+		*ret = hub->free_slot;
+		hub->free_slot = hub->slots[*ret].next_free;
+		return 0;
+	}
+	r = hub->slots_used < hub->slot_count ? 0 : hub_grow(hub);
+	if (r == 0)
+		*ret = hub->slots_used++;
+	return r;
+}
+
 int hub_index_take(struct hub *hub, struct assoc *assoc, u32 *ret_index)
 {
-	struct slot *slot;
 	u32 at, index;
+	int r = take_slot(hub, &at);
 
-	if (hub->free_slot == SLOT_NONE) {
-		int r = hub_grow(hub);
-
-		if (r < 0)
-			return r;
-	}
-	at = hub->free_slot;
-	slot = &hub->slots[at];
-	hub->free_slot = slot->next_free;
+	if (r < 0)
+		return r;
 	do {
 		index = (random_u32(&hub->options.random) & ~SLOT_MASK) | at;
 	} while (index == 0);
-	*slot = (struct slot){ .index = index, .assoc = assoc };
+	hub->slots[at] = (struct slot){ .index = index, .assoc = assoc };
 	*ret_index = index;
 	return 0;
 }

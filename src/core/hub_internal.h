@@ -42,7 +42,7 @@ struct slot {
 struct answer {
 	u8 mac1[MAC_SIZE];
 	u64 until;
-	struct assoc *assoc;
+	u32 index; /* of the session that it told of; when that is gone, so is the answer */
 	u8 reply[WIRE_RESPONSE_SIZE];
 };
 
@@ -55,6 +55,7 @@ struct hub {
 	struct ratelim_table sources;
 	struct slot *slots;
 	u32 slot_count; /* allocated */
+	u32 slots_used; /* at least once; what lies behind is not on the free list, nor touched */
 	u32 free_slot;  /* head of the free list or SLOT_NONE */
 	struct answer answers[ANSWERS];
 };
