@@ -26,12 +26,15 @@ struct buf {
 	u32 refs;
 	u32 offset;  /* of the data in bytes[] */
 	u32 length;  /* of the data */
+	u32 size;    /* of bytes[] */
 	u32 segment; /* datagram size within a train, 0: one datagram */
-	u8 bytes[BUF_BYTES];
+	u8 bytes[];
 };
 
-/* count buffers at once from a; NULL when there is no memory. */
+/* count buffers at once from a, for BUF_PAYLOAD_MAX bytes each; NULL when there is no memory. */
 struct pool *pool_create(const struct allocator *a, u32 count);
+/* The same for who needs no more than payload bytes (at most BUF_PAYLOAD_MAX). */
+struct pool *pool_create_small(const struct allocator *a, u32 count, u32 payload);
 void pool_destroy(struct pool *pool);
 u32 pool_available(const struct pool *pool);
 
@@ -50,7 +53,7 @@ static inline u8 *buf_data(struct buf *b)
 /* How many bytes fit behind the data. */
 static inline u32 buf_tailroom(const struct buf *b)
 {
-	return BUF_BYTES - b->offset - b->length;
+	return b->size - b->offset - b->length;
 }
 
 /* Makes n bytes of headroom part of the data; the caller knows that there are as many. */

@@ -107,10 +107,10 @@ const struct aead_ops *aead_libsodium(void);
 /* A data key, made ready for its implementation; made at handshakes, used on the data path. */
 struct aead_key {
 	const struct aead_ops *ops;
-	enum cipher cipher;
+	void *expanded; /* aligned to AEAD_ALIGN, or NULL */
 	u8 key[KEY_SIZE];
-	void *expanded; /* aligned to AEAD_ALIGN, within memory from the allocator, or NULL */
-	void *memory;
+	u8 cipher; /* enum cipher */
+	u8 offset; /* of expanded in what the allocator gave */
 };
 
 /* ops NULL: libsodium's. 0, -EINVAL (not a cipher that ops does on this machine), -ENOMEM. */

@@ -45,10 +45,10 @@ struct assoc {
 	u64 sent_at;                   /* the last initiation */
 	u32 sends;                     /* initiations since the last kick */
 	u64 stamp_sent;                /* of our last initiation */
-	u32 life;       /* of the last session confirmed that the remote node began */
-	u64 stamp;      /* the same */
-	u64 stamp_high; /* of all those */
-	struct cookie_jar jar;
+	u32 life;               /* of the last session confirmed that the remote node began */
+	u64 stamp;              /* the same */
+	u64 stamp_high;         /* of all those */
+	struct cookie_jar *jar; /* for our initiations; NULL: there was none */
 };
 
 struct hub_options {
@@ -126,6 +126,9 @@ u64 assoc_next_expiry(const struct assoc *a);
 /* Rekeys, retries, forgets old sessions. Returns true when the initiation that
  * assoc_initiation() gives is to be sent on every path now. */
 bool assoc_expire(struct hub *hub, struct assoc *a, u64 now);
+/* For who never initiates: forgets what is too old to be used, and what was replaced so long ago that
+ * nothing sealed under it can still be on its way. */
+void assoc_tidy(struct hub *hub, struct assoc *a, u64 now);
 /* The bytes of the initiation in flight, WIRE_INITIATION_SIZE of them, or NULL. */
 const u8 *assoc_initiation(const struct assoc *a);
 

@@ -18,6 +18,7 @@
 #define HURRY_GAP (500 * NS_PER_MS)
 #define KICK_GAP (50 * NS_PER_MS) /* kicks closer than this are one */
 #define RESPONDER_PATIENCE (15 * NS_PER_S)
+#define LATE (10 * NS_PER_S)         /* no datagram is later than that */
 #define CROSSING_TIME (1 * NS_PER_S) /* initiations that cross begin sessions so close together */
 
 void assoc_init(struct assoc *a, const u8 remote_key[static KEY_SIZE],
@@ -28,7 +29,6 @@ void assoc_init(struct assoc *a, const u8 remote_key[static KEY_SIZE],
 	memcpy(a->preshared_key, preshared_key, KEY_SIZE);
 	a->owner = owner;
 	a->retry_at = TIME_NEVER;
-	cookie_jar_init(&a->jar, remote_key);
 }
 
 void assoc_cancel_initiation(struct hub *hub, struct assoc *a)
@@ -56,10 +56,8 @@ void assoc_clear(struct hub *hub, struct assoc *a)
 		hub_session_destroy(hub, a->pending[i]);
 		a->pending[i] = NULL;
 	}
-	for (u32 i = 0; i < ANSWERS; i++) {
-		if (hub->answers[i].assoc == a)
-			hub->answers[i] = (struct answer){ .assoc = NULL };
-	}
+	mem_free(&hub->options.allocator, a->jar, sizeof(*a->jar));
+	a->jar = NULL;
 }
 
 /* --- which session -------------------------------------------------------------------------- */
@@ -176,7 +174,7 @@ int assoc_seal(struct assoc *a, u64 now, u8 *data, size_t size)
 
 void assoc_stamp_initiation(struct assoc *a, u64 now)
 {
-	cookie_stamp(&a->jar, now, a->initiation->message, WIRE_INITIATION_SIZE);
+	cookie_stamp(a->jar, now, a->initiation->message, WIRE_INITIATION_SIZE);
 }
 
 static int initiation_write(struct hub *hub, struct assoc *a, struct initiation *in)
@@ -201,13 +199,28 @@ static int initiation_write(struct hub *hub, struct assoc *a, struct initiation 
 	return r;
 }
 
+/* Only who initiates needs one. */
+static int make_jar(struct hub *hub, struct assoc *a)
+{
+	if (a->jar)
+		return 0;
+	a->jar = mem_alloc(&hub->options.allocator, sizeof(*a->jar));
+	if (!a->jar)
+		return -ENOMEM;
+	cookie_jar_init(a->jar, a->remote_key);
+	return 0;
+}
+
 /* A fresh initiation in a->initiation. */
 static int initiation_begin(struct hub *hub, struct assoc *a, u64 now)
 {
 	const struct allocator *al = &hub->options.allocator;
-	struct initiation *in = mem_alloc(al, sizeof(*in));
-	int r;
+	struct initiation *in;
+	int r = make_jar(hub, a);
 
+	if (r < 0)
+		return r;
+	in = mem_alloc(al, sizeof(*in));
 	if (!in)
 		return -ENOMEM;
 	a->stamp_sent = now > a->stamp_sent ? now : a->stamp_sent + 1;
@@ -327,6 +340,17 @@ static void forget_old(struct hub *hub, struct session **slot, u64 now, u64 life
 		hub_session_destroy(hub, *slot);
 		*slot = NULL;
 	}
+}
+
+void assoc_tidy(struct hub *hub, struct assoc *a, u64 now)
+{
+	for (u32 i = 0; i < HUB_PENDING; i++)
+		forget_old(hub, &a->pending[i], now, PENDING_LIFETIME);
+	if (a->current && now - a->current_since >= LATE) {
+		forget_old(hub, &a->previous, now, LATE);
+		forget_old(hub, &a->older, now, LATE);
+	}
+	forget_old(hub, &a->current, now, SESSION_REJECT_AFTER);
 }
 
 bool assoc_expire(struct hub *hub, struct assoc *a, u64 now)

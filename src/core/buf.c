@@ -16,18 +16,15 @@
 #include "warp/buf.h"
 
 #define CACHE_LINE 64u
-#define STRIDE_LINES ((sizeof(struct buf) + CACHE_LINE - 1) / CACHE_LINE)
-#define STRIDE ((STRIDE_LINES | 1u) * CACHE_LINE)
 
-_Static_assert(STRIDE >= sizeof(struct buf), "buffers overlap");
-_Static_assert((STRIDE / CACHE_LINE) % 2 == 1, "buffers share cache sets");
-_Static_assert(STRIDE % _Alignof(struct buf) == 0, "buffers are not aligned");
+_Static_assert(CACHE_LINE % _Alignof(struct buf) == 0, "buffers are not aligned");
 
 struct pool {
 	struct allocator allocator;
 	u8 *memory;
 	u32 count;
 	u32 available;
+	u32 size;           /* of a buffer's bytes[] */
 	struct buf *free[]; /* the first `available` entries */
 };
 
@@ -36,9 +33,16 @@ static size_t pool_size(u32 count)
 	return sizeof(struct pool) + count * sizeof(struct buf *);
 }
 
-static size_t memory_size(u32 count)
+static size_t stride(u32 size)
 {
-	return count * STRIDE + CACHE_LINE;
+	size_t lines = (sizeof(struct buf) + size + CACHE_LINE - 1) / CACHE_LINE;
+
+	return (lines | 1u) * CACHE_LINE;
+}
+
+static size_t memory_size(u32 count, u32 size)
+{
+	return count * stride(size) + CACHE_LINE;
 }
 
 static u8 *cache_aligned(u8 *p)
@@ -51,24 +55,31 @@ static void fill_stack(struct pool *pool)
 {
 	u8 *at = cache_aligned(pool->memory);
 
-	for (u32 i = pool->count; i-- > 0; at += STRIDE)
+	for (u32 i = pool->count; i-- > 0; at += stride(pool->size))
 		pool->free[i] = (struct buf *)(void *)at;
 	pool->available = pool->count;
 }
 
 struct pool *pool_create(const struct allocator *a, u32 count)
 {
+	return pool_create_small(a, count, BUF_PAYLOAD_MAX);
+}
+
+struct pool *pool_create_small(const struct allocator *a, u32 count, u32 payload)
+{
 	struct pool *pool = mem_alloc(a, pool_size(count));
+	u32 size = BUF_HEADROOM + payload + BUF_TAILROOM;
 
 	if (!pool)
 		return NULL;
-	pool->memory = mem_alloc(a, memory_size(count));
+	pool->memory = mem_alloc(a, memory_size(count, size));
 	if (!pool->memory) {
 		mem_free(a, pool, pool_size(count));
 		return NULL;
 	}
 	pool->allocator = *a;
 	pool->count = count;
+	pool->size = size;
 	fill_stack(pool);
 	return pool;
 }
@@ -80,7 +91,7 @@ void pool_destroy(struct pool *pool)
 	if (!pool)
 		return;
 	a = pool->allocator;
-	mem_free(&a, pool->memory, memory_size(pool->count));
+	mem_free(&a, pool->memory, memory_size(pool->count, pool->size));
 	mem_free(&a, pool, pool_size(pool->count));
 }
 
@@ -99,6 +110,7 @@ struct buf *buf_get(struct pool *pool)
 	b->pool = pool;
 	b->next = NULL;
 	b->refs = 1;
+	b->size = pool->size;
 	b->offset = BUF_HEADROOM;
 	b->length = 0;
 	b->segment = 0;

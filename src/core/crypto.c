@@ -260,13 +260,15 @@ const struct aead_ops *aead_libsodium(void)
 
 static int aead_expand(struct aead_key *k, const struct allocator *a)
 {
-	size_t size = k->ops->expanded_size(k->cipher);
+	size_t size = k->ops->expanded_size((enum cipher)k->cipher);
+	u8 *memory;
 
 	if (size > 0) {
-		k->memory = mem_alloc(a, size + AEAD_ALIGN);
-		if (!k->memory)
+		memory = mem_alloc(a, size + AEAD_ALIGN);
+		if (!memory)
 			return -ENOMEM;
-		k->expanded = (u8 *)k->memory + AEAD_ALIGN - (uintptr_t)k->memory % AEAD_ALIGN;
+		k->offset = (u8)(AEAD_ALIGN - (uintptr_t)memory % AEAD_ALIGN);
+		k->expanded = memory + k->offset;
 	}
 	k->ops->expand(k->ops, k);
 	return 0;
@@ -275,7 +277,7 @@ static int aead_expand(struct aead_key *k, const struct allocator *a)
 int aead_key_init(struct aead_key *ret, const struct aead_ops *ops, enum cipher cipher,
 		  const u8 key[static KEY_SIZE], const struct allocator *a)
 {
-	struct aead_key k = { .ops = ops ? ops : aead_libsodium(), .cipher = cipher };
+	struct aead_key k = { .ops = ops ? ops : aead_libsodium(), .cipher = (u8)cipher };
 	int err;
 
 	if (cipher == CIPHER_NONE || cipher >= CIPHERS || !(k.ops->ciphers & CIPHER_BIT(cipher)))
@@ -290,17 +292,18 @@ int aead_key_init(struct aead_key *ret, const struct aead_ops *ops, enum cipher 
 
 void aead_key_clear(struct aead_key *k, const struct allocator *a)
 {
-	if (k->memory) {
-		size_t size = k->ops->expanded_size(k->cipher) + AEAD_ALIGN;
+	if (k->expanded) {
+		u8 *memory = (u8 *)k->expanded - k->offset;
+		size_t size = k->ops->expanded_size((enum cipher)k->cipher) + AEAD_ALIGN;
 
-		sodium_memzero(k->memory, size);
-		mem_free(a, k->memory, size);
+		sodium_memzero(memory, size);
+		mem_free(a, memory, size);
 	}
 	sodium_memzero(k, sizeof(*k));
 }
 
 /* Noise 12.3 and 12.4: 32 zero bits, then the counter in the cipher's own byte order. */
-static void aead_nonce(u8 ret[static AEAD_NONCE_SIZE], enum cipher cipher, u64 counter)
+static void aead_nonce(u8 ret[static AEAD_NONCE_SIZE], u8 cipher, u64 counter)
 {
 	if (cipher == CIPHER_AES_256_GCM)
 		nonce_big_endian(ret, counter);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * hub_internal.h - what hub.c (datagrams, indices) and assoc.c (one remote node's timers) share.
+ * hub_internal.h - what hub.c (datagrams, indices), greeting.c (handshakes) and assoc.c (one remote
+ * node's timers) share.
  */
 #ifndef WARP_HUB_INTERNAL_H
 #define WARP_HUB_INTERNAL_H
@@ -41,7 +42,7 @@ struct slot {
 struct answer {
 	u8 mac1[MAC_SIZE];
 	u64 until;
-	struct assoc *assoc;
+	u32 index; /* of the session that it told of; when that is gone, so is the answer */
 	u8 reply[WIRE_RESPONSE_SIZE];
 };
 
@@ -54,9 +55,24 @@ struct hub {
 	struct ratelim_table sources;
 	struct slot *slots;
 	u32 slot_count; /* allocated */
+	u32 slots_used; /* at least once; what lies behind is not on the free list, nor touched */
 	u32 free_slot;  /* head of the free list or SLOT_NONE */
 	struct answer answers[ANSWERS];
 };
+
+static inline void hub_drop(struct hub_result *ret, enum drop_reason reason)
+{
+	ret->verdict = HUB_DROPPED;
+	ret->reason = reason;
+}
+
+/* One datagram that begins with this kind; see hub_receive(). */
+void hub_receive_initiation(struct hub *hub, u64 now, const struct endpoint *source, const u8 *data,
+			    size_t size, struct hub_result *ret);
+void hub_receive_response(struct hub *hub, u64 now, const struct endpoint *source, const u8 *data,
+			  size_t size, struct hub_result *ret);
+void hub_receive_cookie(struct hub *hub, u64 now, const u8 *data, size_t size,
+			struct hub_result *ret);
 
 /* Reserves an index for assoc. 0, -ENOMEM, -ENOSPC. */
 int hub_index_take(struct hub *hub, struct assoc *assoc, u32 *ret_index);

@@ -42,6 +42,11 @@ static void forward(struct mapserver *m, struct client *to, const struct route *
 
 	if (!b)
 		return;
+	if (FRAME_RELAY_HEADER + f->size + WIRE_OVERHEAD > buf_tailroom(b)) {
+		drop_count(&m->stats.drops, DROP_TOO_LARGE);
+		buf_put(b);
+		return;
+	}
 	plain = map_plain(b);
 	frame_put_relay_header(plain, f);
 	memcpy(plain + FRAME_RELAY_HEADER, f->data, f->size);

@@ -93,13 +93,10 @@ static struct assoc *look_up(void *ctx, const u8 key[static KEY_SIZE])
 /* Sessions that were replaced a while ago hold keys and memory for nothing. */
 static void tidy(struct mapserver *m, struct client *client)
 {
-	struct assoc *a = &client->assoc;
-
 	if (m->now - client->tidied < TIDY_INTERVAL)
 		return;
 	client->tidied = m->now;
-	if (assoc_next_expiry(a) <= m->now && assoc_expire(m->hub, a, m->now))
-		assoc_rest(m->hub, a);
+	assoc_tidy(m->hub, &client->assoc, m->now);
 }
 
 /* --- life -------------------------------------------------------------------------------- */

@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * registry_internal.h - what registry.c (nodes, and who wants whom) and places.c (where their
- * interfaces are) share.
+ * registry_internal.h - what registry.c (nodes), places.c (where their interfaces are) and wants.c
+ * (who wants whom) share.
  */
 #ifndef WARP_REGISTRY_INTERNAL_H
 #define WARP_REGISTRY_INTERNAL_H
 
+#include "warp/registry.h"
+
 #include "ages.h"
 #include "table.h"
-#include "warp/registry.h"
 
 struct interface {
 	struct age age;
@@ -49,10 +50,14 @@ struct registry {
 	u32 max_nodes;
 };
 
-/* places.c */
-/* Removes all that were last heard at or before a time, and by nothing said later than that. True:
- * there was one. */
+/* Keyed: strangers choose keys. */
+u32 registry_hash(const struct registry *r, const u8 key[static KEY_SIZE]);
+/* Drops all wants of node that were last renewed at or before a time. */
+void wants_drop(struct registry *r, struct registry_node *node, u64 renewed_by);
+/* Removes all interfaces that were last heard at or before a time, and by nothing said later than
+ * that. True: there was one. */
 bool places_drop(struct registry *r, struct registry_node *node, u64 heard_by,
 		 struct registry_moment said);
+void wants_expire(struct registry *r, u64 now);
 
 #endif

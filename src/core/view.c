@@ -103,7 +103,7 @@ bool engine_view_peer(const struct engine *e, u32 index, struct peer_view *ret)
 	ret->session = p->assoc.current != NULL;
 	ret->connected = p->connected;
 	ret->closed = p->closed;
-	ret->cipher = ret->session ? p->assoc.current->send.cipher : CIPHER_NONE;
+	ret->cipher = ret->session ? (enum cipher)p->assoc.current->send.cipher : CIPHER_NONE;
 	ret->session_since = ret->session ? p->assoc.current_since : 0;
 	view_registered(p, ret);
 	view_overrides(p, ret);

@@ -5,7 +5,7 @@
  * Message headers point at their vectors, addresses and control bytes for good; receiving ones
  * also have a buffer from the pool, replaced when it was handed out. All sockets share them.
  *
- * No valid datagram is longer than RECEIVE_SIZE, so what is longer is cut by the kernel and
+ * No valid datagram is longer than LISTENER_PAYLOAD, so what is longer is cut by the kernel and
  * dropped here: a stranger's 64 KiB touch no more memory than a short datagram.
  */
 #include "listeners.h"
@@ -20,9 +20,7 @@
 #include "warp/text.h"
 #include "warp/udp.h"
 
-#define RECEIVE_SIZE 2048u
-
-_Static_assert(RECEIVE_SIZE <= BUF_PAYLOAD_MAX, "does not fit in a buffer");
+_Static_assert(LISTENER_PAYLOAD >= MAPSERVER_DATAGRAM, "what is sent does not fit in a buffer");
 _Static_assert(LISTENER_SOCKETS < LISTENER_DOORS, "each socket has a door");
 
 union control {
@@ -297,7 +295,7 @@ static bool prepare(struct listeners *l, u32 i)
 	if (!l->buf[i])
 		return false;
 	m->iov.iov_base = buf_data(l->buf[i]);
-	m->iov.iov_len = RECEIVE_SIZE;
+	m->iov.iov_len = LISTENER_PAYLOAD;
 	h->msg_namelen = sizeof(m->address);
 	h->msg_control = &m->control;
 	h->msg_controllen = sizeof(m->control);

@@ -18,6 +18,7 @@
 #define LISTENER_BATCH 64u  /* datagrams a call */
 #define LISTENER_DOORS 256u /* a door is an u8: mapserver's listener */
 #define LISTENER_SOCKETS 64u
+#define LISTENER_PAYLOAD 2048u /* a buffer of the pool holds as many bytes */
 
 struct listeners;
 

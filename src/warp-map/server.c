@@ -27,6 +27,7 @@
 #include "warp/base64.h"
 #include "warp/log.h"
 #include "warp/memory.h"
+#include "warp/slabs.h"
 #include "warp/text.h"
 
 #define BUFFERS 2048u
@@ -38,6 +39,7 @@ struct server {
 	const char *path;
 	struct conf_map_server *conf;
 	struct allowed *allowed; /* NULL: anybody */
+	struct slabs *slabs;     /* memory of the core */
 	struct pool *pool;
 	struct listeners *listeners;
 	struct mapserver *core;
@@ -312,7 +314,7 @@ static int create_core(struct server *s)
 {
 	const struct mapserver_options options = {
 		.identity = s->conf->identity,
-		.allocator = system_allocator,
+		.allocator = slabs_allocator(s->slabs),
 		.random = system_random,
 		.pool = s->pool,
 		.client_expiry = s->conf->client_expiry,
@@ -332,7 +334,9 @@ static int create_parts(struct server *s)
 	int r = allowed_create(&s->allowed, s->conf);
 
 	if (r == 0)
-		s->pool = pool_create(&system_allocator, BUFFERS);
+		r = slabs_create(&s->slabs);
+	if (r == 0)
+		s->pool = pool_create_small(&system_allocator, BUFFERS, LISTENER_PAYLOAD);
 	if (r == 0)
 		r = s->pool ? create_core(s) : -ENOMEM;
 	if (r == 0) {
@@ -358,6 +362,7 @@ static void destroy_parts(struct server *s)
 		let_go(s, 1);
 	listeners_close(s->listeners);
 	mapserver_destroy(s->core);
+	slabs_destroy(s->slabs);
 	pool_destroy(s->pool);
 	allowed_destroy(s->allowed);
 	conf_map_server_free(s->conf);
