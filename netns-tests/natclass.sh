@@ -55,6 +55,9 @@ while read -r line; do
 	EXPECTED[$name]=${spec#* | }
 	host "A-$name"
 	uplink "A-$name" eth0 "nat=${spec%% | *}"
+	INTERFACES=
+	[ "$name" != symmetric-short ] ||
+		INTERFACES=$'interface_scan_interval: 20\n  holepunch_keep_alive_interval: 20'
 	[ "$name" != lossy ] || link_loss "A-$name" eth0 20
 	conf "A-$name" <<-END
 		far_gate:
@@ -177,9 +180,10 @@ done
 check lifetime_is_at_least "$(status A-port-restricted '.interfaces[0].nat' -c)" wait_until \
 	"status_is A-port-restricted '.interfaces[0].nat | .lifetime_min >= 6 and .lifetime_max == null'" 30
 
-# The observed endpoint stays the same for as long as several lifetimes: the mapping never expires.
-observed() { status "A-$1" '.interfaces[0].maps[0].observed'; }
-seen=$(observed symmetric-short)
-check short_mapping_is_kept "was $seen, is $(observed symmetric-short)" \
-	for_seconds 20 "[ \"\$(observed symmetric-short)\" = '$seen' ]"
+# By itself, warpd would say something every 20 s only, and the mapping would expire in between: the next
+# one has another port, which the map sees. (Then the NAT is looked at again, which holds it for 17 s.)
+observed() { status A-symmetric-short '.interfaces[0].maps[0].observed'; }
+seen=
+stays() { [ "$(observed)" = "$seen" ] || { seen=$(observed) && return 1; }; }
+check short_mapping_is_kept "it does not stay for 45 s" wait_until 'for_seconds 45 stays' 80
 lab_end

@@ -82,6 +82,7 @@ struct nattest {
 	u16 map;              /* that is asked, MAX_MAPS: none */
 	u16 socket;           /* number of the spare socket, or of the last one */
 	struct wire_nat told; /* to the maps, or about to be */
+	u64 keepalive;        /* natclass_keepalive() as it was applied */
 };
 
 struct iface {

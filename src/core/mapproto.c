@@ -186,6 +186,20 @@ static void take_registration(struct engine *e, struct map *m, const struct arri
 	nattest_registered(e, m, in, map_endpoint(e, m, (u8)f->interface), f);
 }
 
+/* A keep-alive was answered. A NAT may have given us another mapping since we were registered. */
+static void take_probe_reply(struct engine *e, struct map *m, const struct arrival *in,
+			     const struct endpoint *seen)
+{
+	struct registration *r = &m->registrations[in->iface];
+
+	if (in->socket != 0 || r->state != REG_DONE)
+		return;
+	r->next_keepalive = in->now + nattest_keepalive(e, in->iface);
+	if (endpoint_is_usable(seen) && !endpoint_equal(seen, &r->observed))
+		r->next = in->now;
+	map_arm(e, m, time_min(r->next, r->next_keepalive));
+}
+
 static void take_deregistration(struct map *m, u16 which)
 {
 	if (which < MAX_IFACES && m->registrations[which].state == REG_CLEARING)
@@ -211,8 +225,11 @@ static void map_frame(struct engine *e, struct map *m, const struct arrival *in,
 	case FRAME_NAT_TEST:
 		nattest_take(e, m, in, &f->nat_test);
 		break;
+	case FRAME_PROBE_REPLY:
+		take_probe_reply(e, m, in, &f->probe_reply.seen);
+		break;
 	default:
-		break; /* PROBE_REPLY: that it came is all that it says */
+		break;
 	}
 }
 

@@ -75,6 +75,33 @@ static void tell_if_changed(struct engine *e, u64 now, u8 iface, struct iface *i
 	tell_soon(e, now, iface);
 }
 
+/* Mappings live shorter than was known: what was to be sent later is sent now. */
+static void keep_alive(struct engine *e, u64 now, u8 iface, struct iface *i)
+{
+	u64 before = i->nat.keepalive;
+
+	i->nat.keepalive = natclass_keepalive(&i->nat.class);
+	if (i->nat.keepalive >= before)
+		return;
+	for (u32 n = 0; n < MAX_MAPS; n++) {
+		e->maps[n].registrations[iface].next_keepalive = now;
+		if (e->maps[n].used)
+			map_arm(e, &e->maps[n], now);
+	}
+	for (u32 n = 0; n < e->peer_limit; n++) {
+		struct peer *p = e->peers[n];
+
+		for (u64 mask = p ? p->used_mask : 0; mask; mask &= mask - 1) {
+			struct path *path = &p->paths[__builtin_ctzll(mask)];
+
+			if (path->iface == iface)
+				path_wake(path, now);
+		}
+		if (p)
+			peer_arm(e, p, now);
+	}
+}
+
 u64 nattest_keepalive(const struct engine *e, u8 iface)
 {
 	const struct natclass *c = class_of(e, iface);
@@ -154,6 +181,7 @@ static void run(struct engine *e, u64 now, u8 iface)
 	while (natclass_next(&i->nat.class, now, &a))
 		perform(e, now, iface, &a);
 	tell_if_changed(e, now, iface, i);
+	keep_alive(e, now, iface, i);
 	engine_arm(e, natclass_next_expiry(&i->nat.class));
 }
 
@@ -184,6 +212,7 @@ void nattest_begin(struct engine *e, struct iface *i)
 
 	random_fill(&e->options.random, &salt, sizeof(salt));
 	natclass_init(&i->nat.class, &i->options.local, salt);
+	i->nat.keepalive = TIME_NEVER;
 	i->nat.map = MAX_MAPS;
 }
 
