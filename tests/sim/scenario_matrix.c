@@ -131,16 +131,6 @@ struct meeting {
 	const char *how;           /* the path at a */
 };
 
-static bool find_direct(const struct sim_host *h, struct path_view *ret)
-{
-	for (u32 n = 0; n < MAX_PEER_PATHS; n++) {
-		if (engine_view_path(h->engine, 0, n, ret) && ret->state == PATH_LIVE &&
-		    ret->origin != PATH_FROM_RELAY)
-			return true;
-	}
-	return false;
-}
-
 /* Looks only when something may have changed. */
 static bool look(struct meeting *m, u32 end)
 {
@@ -151,7 +141,7 @@ static bool look(struct meeting *m, u32 end)
 	if (count == m->looked[end])
 		return m->direct[end];
 	m->looked[end] = count;
-	m->direct[end] = find_direct(h, &view);
+	m->direct[end] = world_direct(h, &view);
 	if (m->direct[end] && end == 0)
 		m->how = path_origin_name(view.origin);
 	return m->direct[end];

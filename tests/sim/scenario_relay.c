@@ -45,12 +45,7 @@ static bool is_direct(const struct sim_host *h)
 {
 	struct path_view view;
 
-	for (u32 n = 0; n < MAX_PEER_PATHS; n++) {
-		if (engine_view_path(h->engine, 0, n, &view) && view.state == PATH_LIVE &&
-		    (view.remote.address.family == 4 || view.remote.address.family == 6))
-			return true;
-	}
-	return false;
+	return world_direct(h, &view);
 }
 
 static bool both_direct(void *ctx)
