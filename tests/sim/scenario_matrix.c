@@ -29,15 +29,15 @@ enum expectation { DIRECT, PREDICTED, PROBED, RELAYED, BY_TCP, EXPECTATIONS };
 
 static const struct {
 	const char *name;
-	u64 within;  /* a direct path at both ends, ns from the start */
-	u32 percent; /* of the meetings, at least; 0: does not matter */
-	bool judged;
+	u64 within;           /* a direct path at both ends, ns from the start */
+	u32 percent;          /* of the meetings, at least; 0: does not matter */
+	bool payload, direct; /* what is judged */
 } expected[] = {
-	[DIRECT] = { "direct", SECONDS(2), 99, true },
-	[PREDICTED] = { "predicted", SECONDS(5), 90, false },
-	[PROBED] = { "probed", SECONDS(15), 95, false },
-	[RELAYED] = { "relayed", SECONDS(4), 0, true },
-	[BY_TCP] = { "tcp", SECONDS(4), 0, false },
+	[DIRECT] = { "direct", SECONDS(2), 99, true, true },
+	[PREDICTED] = { "predicted", SECONDS(5), 90, true, false },
+	[PROBED] = { "probed", SECONDS(15), 95, true, false },
+	[RELAYED] = { "relayed", SECONDS(4), 0, true, true },
+	[BY_TCP] = { "tcp", SECONDS(4), 0, false, false },
 };
 
 _Static_assert(ARRAY_SIZE(expected) == EXPECTATIONS, "an expectation is missing");
@@ -104,8 +104,8 @@ static void busy_sequences(struct world *w)
 struct circumstances {
 	const char *name;
 	void (*make)(struct world *w);
-	u64 payload_within; /* 0: whenever */
-	bool direct;        /* is judged too */
+	u64 payload_within;
+	bool direct; /* is judged too */
 };
 
 static const struct circumstances usual = { "", NULL, PAYLOAD_WITHIN, true };
@@ -115,7 +115,7 @@ static const struct circumstances harder[] = {
 	/* A handshake or registration is repeated after some hundred milliseconds. */
 	{ "2 % loss", lossy, 3 * PAYLOAD_WITHIN, false },
 	{ "5 s lifetimes", forgetful, PAYLOAD_WITHIN, true },
-	{ "accepting routers", accepting_routers, 0, false },
+	{ "accepting routers", accepting_routers, PAYLOAD_WITHIN, false },
 	{ "busy sequences", busy_sequences, PAYLOAD_WITHIN, false },
 };
 
@@ -131,16 +131,6 @@ struct meeting {
 	const char *how;           /* the path at a */
 };
 
-static bool find_direct(const struct sim_host *h, struct path_view *ret)
-{
-	for (u32 n = 0; n < MAX_PEER_PATHS; n++) {
-		if (engine_view_path(h->engine, 0, n, ret) && ret->state == PATH_LIVE &&
-		    ret->origin != PATH_FROM_RELAY)
-			return true;
-	}
-	return false;
-}
-
 /* Looks only when something may have changed. */
 static bool look(struct meeting *m, u32 end)
 {
@@ -151,7 +141,7 @@ static bool look(struct meeting *m, u32 end)
 	if (count == m->looked[end])
 		return m->direct[end];
 	m->looked[end] = count;
-	m->direct[end] = find_direct(h, &view);
+	m->direct[end] = world_direct(h, &view);
 	if (m->direct[end] && end == 0)
 		m->how = path_origin_name(view.origin);
 	return m->direct[end];
@@ -301,8 +291,7 @@ static void report(FILE *f, const struct circumstances *under, enum world_nat a,
 		 under->make ? ", " : "", under->name);
 	snprintf(metric, sizeof(metric), "%s: payload within %.0f s", pair,
 		 (double)under->payload_within / 1e9);
-	if (under->payload_within)
-		put(f, metric, (double)p->paid / meetings, "ratio", 1);
+	put(f, metric, (double)p->paid / meetings, "ratio", 1);
 	snprintf(metric, sizeof(metric), "%s: direct within %.0f s", pair,
 		 (double)expected[e].within / 1e9);
 	put(f, metric, (double)p->direct / meetings, "ratio",
@@ -318,11 +307,9 @@ static const char *judge(const struct circumstances *under, enum world_nat a, en
 {
 	const enum expectation e = expect(a, b);
 
-	if (!expected[e].judged)
-		return NULL;
-	if (under->payload_within && p->paid < p->meetings)
+	if (expected[e].payload && p->paid < p->meetings)
 		return "no payload in time";
-	if (under->direct && expected[e].percent &&
+	if (under->direct && expected[e].direct && expected[e].percent &&
 	    !enough(p->direct, p->meetings, expected[e].percent))
 		return "no direct path in time";
 	if (e == RELAYED && p->direct > 0 && !(a == WORLD_SEQUENTIAL && b == WORLD_SEQUENTIAL))

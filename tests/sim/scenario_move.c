@@ -138,7 +138,7 @@ static u64 do_move(const struct move *move, enum world_nat a, enum world_nat b, 
 	return took == TIME_NEVER ? took : took + MS(100);
 }
 
-/* Pairs that find each other by plain sending. */
+/* The last ones are relayed, or were at first. */
 static const enum world_nat pairs[][2] = {
 	{ WORLD_PUBLIC, WORLD_PUBLIC },
 	{ WORLD_FULL_CONE, WORLD_PUBLIC },
@@ -151,6 +151,9 @@ static const enum world_nat pairs[][2] = {
 	{ WORLD_OTHER_PORTS, WORLD_PORT_RESTRICTED },
 	{ WORLD_OTHER_PORTS, WORLD_OTHER_PORTS },
 	{ WORLD_CARRIER, WORLD_CARRIER },
+	{ WORLD_SYMMETRIC, WORLD_PORT_RESTRICTED },
+	{ WORLD_SEQUENTIAL, WORLD_OTHER_PORTS },
+	{ WORLD_SYMMETRIC, WORLD_SYMMETRIC },
 };
 
 static bool applies(const struct move *move, enum world_nat a, enum world_nat b)

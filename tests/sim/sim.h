@@ -239,6 +239,7 @@ struct sim_host {
 	u32 pool_size; /* buffers */
 	u8 ciphers;
 	u64 scan_interval, keepalive_interval, client_expiry, handshake_rate;
+	struct relay_options relay; /* of a map */
 	struct engine *engine;
 	struct mapserver *map;
 	struct pool *pool;

@@ -32,6 +32,7 @@ static void tell_engine(struct sim_iface *i)
 	if (h->is_map) {
 		i->id = (u8)(i - h->iface);
 		i->present = true;
+		mapserver_set_listener(h->map, i->id, &i->local);
 		return;
 	}
 	memcpy(options.name, i->name, sizeof(options.name));

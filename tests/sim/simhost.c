@@ -57,6 +57,7 @@ struct sim_host *sim_node(struct sim *sim, const char *name)
 	h->keepalive_interval = 5 * NS_PER_S;
 	h->client_expiry = 60 * NS_PER_S;
 	h->handshake_rate = 100;
+	h->relay = (struct relay_options){ 1250000, 125000000 };
 	h->pool_size = SIM_POOL;
 	h->timer_at = TIME_NEVER;
 	sim->host[sim->hosts++] = h;
@@ -83,7 +84,8 @@ static struct sim_iface *iface_with_id(struct sim_host *h, u8 id)
 }
 
 /* The kernel's part of sending one train; an errno, or 0. */
-static int kernel_send(struct sim_iface *i, struct buf *b, const struct endpoint *destination)
+static int kernel_send(struct sim_iface *i, u16 socket, struct buf *b,
+		       const struct endpoint *destination)
 {
 	const u32 segment = b->segment ? b->segment : b->length;
 	const u32 header = destination->address.family == 6 ? 48 : 28;
@@ -101,7 +103,7 @@ static int kernel_send(struct sim_iface *i, struct buf *b, const struct endpoint
 		const u32 size = b->length - at < segment ? b->length - at : segment;
 
 		i->host->sent++;
-		sim_transmit(i, 0, destination, buf_data(b) + at, size);
+		sim_transmit(i, socket, destination, buf_data(b) + at, size);
 	}
 	return 0;
 }
@@ -120,7 +122,7 @@ static bool drain_iface(struct sim_host *h, u8 id)
 		return false;
 	count = engine_outgoing(h->engine, sim->now, id, out, BATCH);
 	for (size_t n = 0; n < count; n++) {
-		const int error = kernel_send(i, out[n].buf, &out[n].destination);
+		const int error = kernel_send(i, out[n].socket, out[n].buf, &out[n].destination);
 
 		if (!error)
 			continue;
@@ -148,6 +150,35 @@ static void drain_outboxes(struct sim_host *h)
 			if ((bits & 1u << id) && !drain_iface(h, id))
 				stuck |= 1u << id;
 		}
+	}
+}
+
+static void open_socket(struct sim_iface *i, const struct demand *d)
+{
+	struct sim_host *h = i->host;
+	const u16 port = sim_socket_open(i, d->socket, d->port);
+
+	if (port)
+		engine_socket_opened(h->engine, h->sim->now, d->iface, d->socket, port);
+	else
+		engine_socket_failed(h->engine, h->sim->now, d->iface, d->socket);
+}
+
+/* What the engine wants of the kernel is done at once; that may lead to another demand. */
+static void drain_demands(struct sim_host *h)
+{
+	struct demand d;
+
+	while (engine_next_demand(h->engine, &d)) {
+		struct sim_iface *i = iface_with_id(h, d.iface);
+
+		if (!i)
+			sim_fail(h->sim, "%s demands something of interface %u, which is gone",
+				 h->name, d.iface);
+		if (d.kind == DEMAND_OPEN_SOCKET)
+			open_socket(i, &d);
+		else
+			sim_socket_close(i, d.socket);
 	}
 }
 
@@ -206,7 +237,7 @@ static void drain_map(struct sim_host *h)
 		int error = ENODEV;
 
 		if (i)
-			error = kernel_send(i, out.buf, &out.destination);
+			error = kernel_send(i, 0, out.buf, &out.destination);
 		if (error)
 			sim_trace(h->sim, "%s cannot send: errno %d", h->name, error);
 		buf_put(out.buf);
@@ -240,6 +271,7 @@ void sim_poke(struct sim_host *h)
 	if (h->is_map) {
 		drain_map(h);
 	} else {
+		drain_demands(h);
 		drain_outboxes(h);
 		drain_deliveries(h);
 		drain_notices(h);
@@ -288,7 +320,6 @@ void sim_host_receive(struct sim_iface *i, u16 socket, const struct endpoint *so
 	struct sim_host *h = i->host;
 	struct buf *b;
 
-	(void)socket;
 	if (!h->running || h->suspended || !i->present || size > BUF_PAYLOAD_MAX)
 		return;
 	b = buf_get(h->pool);
@@ -300,7 +331,7 @@ void sim_host_receive(struct sim_iface *i, u16 socket, const struct endpoint *so
 	if (h->is_map)
 		mapserver_receive(h->map, h->sim->now, i->id, source, b);
 	else
-		engine_receive(h->engine, h->sim->now, i->id, 0, source, b);
+		engine_receive(h->engine, h->sim->now, i->id, socket, source, b);
 	sim_poke(h);
 }
 
@@ -360,7 +391,7 @@ static void start_map(struct sim_host *h)
 		.client_expiry = h->client_expiry,
 		.max_nodes = 1000,
 		.handshake_rate = h->handshake_rate,
-		.relay = { 1250000, 125000000 },
+		.relay = h->relay,
 	};
 
 	if (mapserver_create(&h->map, &options))

@@ -210,6 +210,20 @@ bool world_await_live(struct sim_host *h, u16 peer, u32 count, u64 limit)
 	return sim_run_until(h->sim, limit, has_live, &awaited);
 }
 
+bool world_direct(const struct sim_host *h, struct path_view *ret)
+{
+	for (u32 n = 0; h->running && n < MAX_PEER_PATHS; n++) {
+		struct path_view view;
+
+		if (!engine_view_path(h->engine, 0, n, &view) || view.state != PATH_LIVE ||
+		    view.origin == PATH_FROM_RELAY)
+			continue;
+		*ret = view;
+		return true;
+	}
+	return false;
+}
+
 u64 world_lost(const struct sim_flow *f, const struct sim_host *to)
 {
 	return f->accepted - sim_received(f, to);

@@ -68,6 +68,8 @@ void world_start(struct world *w, u64 limit);
 bool world_await(struct sim_flow *f, struct sim_host *to, u64 count, u64 limit);
 /* Waits, at most limit, until a has exactly so many live paths to b. */
 bool world_await_live(struct sim_host *h, u16 peer, u32 count, u64 limit);
+/* A live path of h to its first peer that does not lead through a map; false: none. */
+bool world_direct(const struct sim_host *h, struct path_view *ret);
 /* Payloads that were accepted from the application and did not come to to. */
 u64 world_lost(const struct sim_flow *f, const struct sim_host *to);
 /* Both ends live on and exchange payloads within a second, both ways. */
