@@ -202,8 +202,6 @@ void engine_receive_datagram(struct engine *e, struct arrival *in, u8 *data, u32
 	struct hub_result r;
 
 	in->size = size;
-	if (nattest_returned(e, in, data, size))
-		return;
 	hub_receive(e->hub, in->now, &in->source, data, size, &r);
 	switch (r.verdict) {
 	case HUB_OPENED:
@@ -220,7 +218,9 @@ void engine_receive_datagram(struct engine *e, struct arrival *in, u8 *data, u32
 		established(e, in, &r);
 		break;
 	case HUB_DROPPED:
-		dropped(e, in, &r);
+		/* Its own tests of a NAT are nothing that the hub knows. */
+		if (r.reason != DROP_MALFORMED || !nattest_returned(e, in, data, size))
+			dropped(e, in, &r);
 		break;
 	}
 	if (r.assoc && (r.verdict != HUB_OPENED || r.confirmed))
