@@ -45,8 +45,8 @@ static void try_hello(const u8 *data, size_t size)
 /* Types that are read but never written by frame_put(). */
 static bool is_opaque(u8 type)
 {
-	return type == FRAME_PADDING || type == FRAME_RELAY ||
-	       (type > FRAME_CANDIDATES && type < FRAME_REGISTER_REQUEST) || type > FRAME_CLOSE;
+	return type == FRAME_PADDING ||
+	       (type > FRAME_CANDIDATES && type < FRAME_REGISTER_REQUEST) || type > FRAME_NAT_TEST;
 }
 
 static void try_frame_again(const struct frame *f)
