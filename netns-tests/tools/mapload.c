@@ -540,7 +540,7 @@ static void day(struct world *w, u32 moves, u32 seconds)
 			take_turns(w, &probing, say_probe);
 			take_turns(w, &renewing, greet);
 		}
-		if (moved < moves && w->now >= begun + moved * (end - begun) / moves) {
+		if (moves > 0 && moved < moves && w->now >= begun + moved * (end - begun) / moves) {
 			move(w);
 			moved++;
 		}

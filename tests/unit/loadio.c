@@ -27,8 +27,8 @@ union control {
 
 struct outgoing {
 	struct iovec iov;
-	union control control;
 	u8 data[LOAD_DATAGRAM];
+	union control control;
 };
 
 struct lane {
@@ -229,27 +229,40 @@ static void read_proc(int pid, const char *name, char *ret, size_t size)
 	fclose(f);
 }
 
+/* The number behind as many words of a line of the kernel's. */
+static u64 number_behind(const char *text, u32 words)
+{
+	char *end;
+	u64 number;
+
+	for (; words > 0; words--) {
+		text += strspn(text, " ");
+		text += strcspn(text, " ");
+	}
+	number = strtoull(text, &end, 10);
+	if (end == text)
+		bad("what the kernel says of the server is not understood");
+	return number;
+}
+
 u64 load_memory(int pid)
 {
 	char text[256];
-	unsigned long pages;
 
 	read_proc(pid, "statm", text, sizeof(text));
-	if (sscanf(text, "%*u %lu", &pages) != 1)
-		bad("statm is not understood");
-	return (u64)pages * (u64)sysconf(_SC_PAGESIZE);
+	return number_behind(text, 1) * (u64)sysconf(_SC_PAGESIZE);
 }
 
 u64 load_cpu(int pid)
 {
 	char text[1024];
-	unsigned long user, system;
 	const char *at;
 
 	read_proc(pid, "stat", text, sizeof(text));
 	at = strrchr(text, ')'); /* the name may have spaces */
-	if (!at || sscanf(at + 1, " %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu", &user,
-			  &system) != 2)
-		bad("stat is not understood");
-	return (u64)(user + system) * NS_PER_S / (u64)sysconf(_SC_CLK_TCK);
+	if (!at)
+		bad("what the kernel says of the server is not understood");
+	/* utime and stime, proc(5) */
+	return (number_behind(at + 1, 11) + number_behind(at + 1, 12)) * NS_PER_S /
+	       (u64)sysconf(_SC_CLK_TCK);
 }
