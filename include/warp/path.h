@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * path.h - one local interface x one remote endpoint: is it alive, how fast, how lossy.
+ * path.h - one local socket x one remote endpoint: is it alive, how fast, how lossy. The socket is most
+ * often the interface's own.
  *
  * A path is probed from its birth. Each answer shows the round trip and, by the counts that
  * travel in both directions, what was lost. While the peer exchanges data a path is probed every
@@ -71,6 +72,7 @@ struct path_ledger {
 struct path {
 	bool used;
 	u8 iface;
+	u16 socket; /* 0: the interface's own */
 	struct endpoint remote;
 	enum path_origin origin;
 	enum path_state state;
@@ -99,7 +101,7 @@ struct path {
 };
 
 /* ceiling: UDP payload that the local link carries. */
-void path_init(struct path *p, u64 now, u8 iface, const struct endpoint *remote,
+void path_init(struct path *p, u64 now, u8 iface, u16 socket, const struct endpoint *remote,
 	       enum path_origin origin, u32 ceiling);
 
 /* May carry data: live or degraded. */

@@ -136,10 +136,11 @@ static enum owner_kind owner_kind(const struct assoc *a)
 }
 
 /* The peer that has a path to source, by address alone: nothing is authenticated. */
-static struct peer *peer_at(const struct engine *e, u8 iface, const struct endpoint *source)
+static struct peer *peer_at(const struct engine *e, const struct arrival *in)
 {
 	for (u32 n = 0; n < e->peer_limit; n++) {
-		if (e->peers[n] && pathset_find(e->peers[n], iface, source) >= 0)
+		if (e->peers[n] &&
+		    pathset_find(e->peers[n], in->iface, in->socket, &in->source) >= 0)
 			return e->peers[n];
 	}
 	return NULL;
@@ -153,7 +154,7 @@ static void unknown_index(struct engine *e, const struct arrival *in)
 
 	if (!ratelim_take(&e->unknown_index, in->now))
 		return;
-	p = peer_at(e, in->iface, &in->source);
+	p = peer_at(e, in);
 	if (!p || (p->connected && assoc_ready(&p->assoc, in->now)))
 		return;
 	assoc_hurry(&p->assoc, in->now); /* anybody can make us do this */

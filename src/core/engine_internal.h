@@ -47,6 +47,9 @@
 #define CONTROL_RESERVE 64u           /* outbox places that payloads leave free */
 #define QUEUE_DEADLINE (1 * NS_PER_S) /* of payloads whose tunnel has no send_deadline */
 #define DATAGRAM_MAX 65507u
+/* Numbers of sockets that paths may use, besides the interface's own (0). */
+#define PATH_SOCKET_FIRST 0x0100u
+#define PATH_SOCKET_LAST 0xfeffu
 #define RELAY_OVERHEAD (WIRE_OVERHEAD + FRAME_RELAY_HEADER)
 #define PAYLOAD_OVERHEAD (WIRE_OVERHEAD + FRAME_PAYLOAD_HEADER)
 
@@ -319,10 +322,10 @@ void peer_busy(struct engine *e, struct peer *p, u64 now);
 void peer_close(struct engine *e, struct peer *p, u64 now, enum close_reason reason);
 
 /* pathset.c */
-int pathset_find(const struct peer *p, u8 iface, const struct endpoint *remote);
+int pathset_find(const struct peer *p, u8 iface, u16 socket, const struct endpoint *remote);
 /* Finds or makes; -1: there is no room that something better does not need. */
-int pathset_add(struct engine *e, struct peer *p, u64 now, u8 iface, const struct endpoint *remote,
-		enum path_origin origin);
+int pathset_add(struct engine *e, struct peer *p, u64 now, u8 iface, u16 socket,
+		const struct endpoint *remote, enum path_origin origin);
 void pathset_remove(struct engine *e, struct peer *p, u64 now, u32 path);
 void pathset_remove_iface(struct engine *e, struct peer *p, u64 now, u8 iface);
 /* After a path's state or MTU changed: masks, limits, notices. */

@@ -117,7 +117,7 @@ static struct path *queued_path(const struct engine *e, u8 iface, const struct q
 	if (!p)
 		return NULL;
 	path = &p->paths[q->path];
-	if (!path->used || path->iface != iface)
+	if (!path->used || path->iface != iface || path->socket != q->socket)
 		return NULL;
 	if (q->relayed ? path_relayed(path) : endpoint_equal(&path->remote, &q->destination))
 		return path;

@@ -119,7 +119,7 @@ static bool is_mapped(const struct peer *p, const struct endpoint *endpoint)
 
 static bool override_path_lives(const struct peer *p, const struct override *o)
 {
-	int n = pathset_find(p, o->iface, &o->actual);
+	int n = pathset_find(p, o->iface, 0, &o->actual);
 
 	return n >= 0 && p->paths[n].state != PATH_DEAD;
 }
@@ -219,10 +219,10 @@ static void want_path(struct engine *e, struct peer *p, u64 now, u8 iface,
 	int n;
 
 	if (make)
-		n = pathset_add(e, p, now, iface, remote,
+		n = pathset_add(e, p, now, iface, 0, remote,
 				replaced ? PATH_FROM_OVERRIDE : c->origin);
 	else
-		n = pathset_find(p, iface, remote);
+		n = pathset_find(p, iface, 0, remote);
 	if (n >= 0)
 		*wanted |= UINT64_C(1) << n;
 }

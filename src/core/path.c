@@ -46,12 +46,13 @@ const char *path_origin_name(enum path_origin origin)
 	return origin < PATH_ORIGINS ? names[origin] : "?";
 }
 
-void path_init(struct path *p, u64 now, u8 iface, const struct endpoint *remote,
+void path_init(struct path *p, u64 now, u8 iface, u16 socket, const struct endpoint *remote,
 	       enum path_origin origin, u32 ceiling)
 {
 	memset(p, 0, sizeof(*p));
 	p->used = true;
 	p->iface = iface;
+	p->socket = socket;
 	p->remote = *remote;
 	p->origin = origin;
 	p->born = now;

@@ -21,12 +21,16 @@ static u64 bit(u32 path)
 	return UINT64_C(1) << path;
 }
 
-int pathset_find(const struct peer *p, u8 iface, const struct endpoint *remote)
+int pathset_find(const struct peer *p, u8 iface, u16 socket, const struct endpoint *remote)
 {
 	for (u64 mask = p->used_mask; mask; mask &= mask - 1) {
 		int n = __builtin_ctzll(mask);
+		const struct path *path = &p->paths[n];
 
-		if (p->paths[n].iface == iface && endpoint_equal(&p->paths[n].remote, remote))
+		if (path->iface != iface || !endpoint_equal(&path->remote, remote))
+			continue;
+		/* It was the map that spoke to the socket. */
+		if (path->socket == socket || path_relayed(path))
 			return n;
 	}
 	return -1;
@@ -60,11 +64,17 @@ static int path_to_evict(const struct peer *p, enum path_origin origin)
 	return worst;
 }
 
-int pathset_add(struct engine *e, struct peer *p, u64 now, u8 iface, const struct endpoint *remote,
-		enum path_origin origin)
+/* Others come and go at other rooms' will. */
+static bool carries_paths(u16 socket)
+{
+	return socket == 0 || (socket >= PATH_SOCKET_FIRST && socket <= PATH_SOCKET_LAST);
+}
+
+int pathset_add(struct engine *e, struct peer *p, u64 now, u8 iface, u16 socket,
+		const struct endpoint *remote, enum path_origin origin)
 {
 	const struct iface *i = iface_get(e, iface);
-	int n = pathset_find(p, iface, remote);
+	int n = pathset_find(p, iface, socket, remote);
 
 	if (n >= 0) {
 		if (origin < p->paths[n].origin)
@@ -74,13 +84,17 @@ int pathset_add(struct engine *e, struct peer *p, u64 now, u8 iface, const struc
 	if (!i || (remote->address.family != ADDRESS_RELAY &&
 		   remote->address.family != i->options.local.address.family))
 		return -1;
-	if (remote->address.family == ADDRESS_RELAY)
+	if (remote->address.family == ADDRESS_RELAY) {
 		origin = PATH_FROM_RELAY;
+		socket = 0;
+	}
+	if (!carries_paths(socket))
+		return -1;
 	n = p->used_mask == ALL_PATHS ? path_to_evict(p, origin) : __builtin_ctzll(~p->used_mask);
 	if (n < 0)
 		return -1;
 	train_close(e);
-	path_init(&p->paths[n], now, iface, remote, origin, iface_path_max(i, remote));
+	path_init(&p->paths[n], now, iface, socket, remote, origin, iface_path_max(i, remote));
 	p->used_mask |= bit((u32)n);
 	p->usable_mask &= ~bit((u32)n);
 	p->backup_mask &= ~bit((u32)n);

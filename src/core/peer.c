@@ -71,6 +71,7 @@ static bool seal_and_queue(struct engine *e, struct peer *p, u64 now, u8 path, s
 {
 	struct path *to = &p->paths[path];
 	struct queued q = { .destination = to->remote,
+			    .socket = to->socket,
 			    .deadline = TIME_NEVER,
 			    .peer = p->index,
 			    .tunnel = NO_INDEX,
@@ -154,7 +155,7 @@ static void send_initiation(struct engine *e, struct peer *p, u64 now)
 	for (u64 mask = p->used_mask; bytes && mask; mask &= mask - 1) {
 		const struct path *path = &p->paths[__builtin_ctzll(mask)];
 
-		iface_queue_bytes(e, now, path->iface, 0, &path->remote, bytes,
+		iface_queue_bytes(e, now, path->iface, path->socket, &path->remote, bytes,
 				  WIRE_INITIATION_SIZE);
 	}
 }
@@ -189,11 +190,11 @@ static void session_begins(struct engine *e, struct peer *p, u64 now)
 
 void peer_established(struct engine *e, struct peer *p, const struct arrival *in)
 {
-	int n = pathset_find(p, in->iface, &in->source);
+	int n = pathset_find(p, in->iface, in->socket, &in->source);
 
 	session_begins(e, p, in->now);
 	if (n < 0) {
-		pathset_add(e, p, in->now, in->iface, &in->source, PATH_FROM_ARRIVAL);
+		pathset_add(e, p, in->now, in->iface, in->socket, &in->source, PATH_FROM_ARRIVAL);
 	} else if (path_confirm(&p->paths[n], in->now)) {
 		path_changed(e, p, in->now, (u32)n);
 	}
@@ -272,7 +273,7 @@ static void peer_frame(struct engine *e, struct peer *p, const struct arrival *i
 void peer_receive(struct engine *e, struct peer *p, const struct arrival *in,
 		  const struct hub_result *r)
 {
-	int n = pathset_find(p, in->iface, &in->source);
+	int n = pathset_find(p, in->iface, in->socket, &in->source);
 	size_t left = r->plain_size;
 	u8 *at = r->plain;
 	struct frame f;
@@ -280,7 +281,8 @@ void peer_receive(struct engine *e, struct peer *p, const struct arrival *in,
 	int more;
 
 	if (n < 0)
-		n = pathset_add(e, p, in->now, in->iface, &in->source, PATH_FROM_ARRIVAL);
+		n = pathset_add(e, p, in->now, in->iface, in->socket, &in->source,
+				PATH_FROM_ARRIVAL);
 	if (r->confirmed)
 		session_begins(e, p, in->now);
 	if (n >= 0) {
@@ -299,7 +301,7 @@ void peer_receive(struct engine *e, struct peer *p, const struct arrival *in,
 
 void peer_duplicate(struct engine *e, struct peer *p, const struct arrival *in)
 {
-	int n = pathset_find(p, in->iface, &in->source);
+	int n = pathset_find(p, in->iface, in->socket, &in->source);
 
 	(void)e;
 	if (n < 0)

@@ -82,6 +82,7 @@ static void send_again(struct engine *e, struct peer *p, u64 now, u8 path,
 {
 	struct path *to = &p->paths[path];
 	const struct queued q = { .destination = to->remote,
+				  .socket = to->socket,
 				  .deadline = slot->deadline,
 				  .peer = p->index,
 				  .tunnel = slot->tunnel,

@@ -59,6 +59,7 @@ static u64 queue_copies(const struct sending *s, struct buf *b, bool fragment)
 		q.path = (u8)__builtin_ctzll(mask);
 		path = &s->p->paths[q.path];
 		q.destination = path->remote;
+		q.socket = path->socket;
 		if (iface_queue(s->e, s->now, path->iface, b, &q))
 			queued |= mask & -mask;
 	}
