@@ -24,6 +24,15 @@ struct conf_host {
 	struct endpoint endpoint; /* when numeric */
 };
 
+/* What is said of interfaces of some name. */
+struct conf_policy {
+	char **match; /* patterns */
+	size_t match_count;
+	struct iface_policy policy;
+	u64 monthly_quota;          /* bytes in both directions, 0: none */
+	enum iface_cost over_quota; /* what the interface is when they are used up */
+};
+
 struct conf_interfaces {
 	u64 scan_interval;      /* ns */
 	u64 keepalive_interval; /* ns, holepunch_keep_alive_interval */
@@ -35,7 +44,9 @@ struct conf_interfaces {
 	u16 listen_port; /* 0: the kernel chooses */
 	u32 max_consecutive_failures;
 	bool port_mapping;
-	u64 port_mapping_lifetime; /* ns */
+	u64 port_mapping_lifetime;    /* ns */
+	struct conf_policy *policies; /* the first that matches applies */
+	size_t policy_count;
 };
 
 struct conf_map {

@@ -19,6 +19,7 @@
 #include "warp/crypto.h"
 #include "warp/drop.h"
 #include "warp/endpoint.h"
+#include "warp/policy.h"
 
 #define NAME_SIZE 64u   /* of peers and tunnels, with the final 0 */
 #define IFNAME_SIZE 16u /* as IFNAMSIZ */
@@ -105,6 +106,7 @@ struct iface_options {
 	char name[IFNAME_SIZE];
 	struct endpoint local; /* the bound address and port */
 	u32 mtu;               /* of the link, bytes of IP packet */
+	struct iface_policy policy;
 };
 
 /* A local address with a socket of its own. 0, -EEXIST (same name and address), -ENOSPC. */
@@ -113,6 +115,9 @@ int engine_iface_add(struct engine *e, u64 now, const struct iface_options *opti
  * queued on it any more. */
 void engine_iface_remove(struct engine *e, u64 now, u8 iface);
 void engine_iface_set_mtu(struct engine *e, u64 now, u8 iface, u32 mtu);
+/* From now on; peers learn of a change of its cost. */
+void engine_iface_set_policy(struct engine *e, u64 now, u8 iface,
+			     const struct iface_policy *policy);
 /* Its router lets in, at external, what is meant for the interface; family 0: no longer. */
 void engine_iface_mapped(struct engine *e, u64 now, u8 iface, const struct endpoint *external);
 /* It leads further than before: what was not answered there is tried again at once. */

@@ -9,6 +9,7 @@
 
 #include "check.h"
 #include "load.h"
+#include "policy.h"
 #include "redundancy.h"
 #include "scalar.h"
 #include "warp/impair_text.h"
@@ -72,6 +73,13 @@ static const struct schema_key interface_keys[] = {
 	  .min = 4 * NS_PER_S,
 	  .max = 24 * 3600 * NS_PER_S,
 	  .fallback = "1h" },
+	{ .name = "policy",
+	  .shape = SHAPE_MAPPINGS,
+	  .offset = AT(policies),
+	  .count_offset = AT(policy_count),
+	  .size = sizeof(struct conf_policy),
+	  .most = MAX_IFACES,
+	  .inner = &policy_schema },
 };
 #undef AT
 static const struct schema interfaces = SCHEMA(interface_keys, NULL);

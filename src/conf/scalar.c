@@ -314,6 +314,57 @@ int parse_rate(struct reader *r, const struct schema_key *key, const struct valu
 	return 0;
 }
 
+/* --- sizes -------------------------------------------------------------------------------- */
+
+/* As those who sell data count: kB, MB, GB and TB are powers of ten. */
+static bool read_size(const struct value *v, u64 *ret)
+{
+	static const struct {
+		const char *name;
+		u64 bytes;
+	} sizes[] = { { "B", 1 },
+		      { "kB", 1000 },
+		      { "MB", 1000000 },
+		      { "GB", 1000000000 },
+		      { "TB", 1000000000000 },
+		      { "KiB", UINT64_C(1) << 10 },
+		      { "MiB", UINT64_C(1) << 20 },
+		      { "GiB", UINT64_C(1) << 30 },
+		      { "TiB", UINT64_C(1) << 40 } };
+	size_t digits = strspn(v->text, "0123456789.");
+	const char *unit = v->text + digits + strspn(v->text + digits, " ");
+	u64 whole, thousandths;
+
+	if (!read_decimal(v->text, digits, &whole, &thousandths))
+		return false;
+	for (size_t i = 0; i < ARRAY_SIZE(sizes); i++) {
+		if (strcmp(unit, sizes[i].name) != 0)
+			continue;
+		if (whole > (UINT64_C(1) << 60) / sizes[i].bytes)
+			return false;
+		*ret = whole * sizes[i].bytes + thousandths * sizes[i].bytes / 1000;
+		return true;
+	}
+	return false;
+}
+
+int parse_size(struct reader *r, const struct schema_key *key, const struct value *v, void *ret)
+{
+	u64 size;
+
+	if (!read_size(v, &size))
+		return reader_fail(r, v->place,
+				   "%s must be an amount of data such as 500MB or 20GB, not '%s'",
+				   key->name, SHOWN(v));
+	if (size < key->min || size > key->max)
+		return reader_fail(r, v->place,
+				   "%s is %s; it must be from %" PRIu64 "MB to %" PRIu64 "TB",
+				   key->name, SHOWN(v), key->min / 1000000,
+				   key->max / 1000000000000);
+	*(u64 *)ret = size;
+	return 0;
+}
+
 /* --- patterns ----------------------------------------------------------------------------- */
 
 #define PATTERN_MOST 200u

@@ -14,6 +14,7 @@ value_parser parse_u16;         /* u16 */
 value_parser parse_u32;         /* u32 */
 value_parser parse_duration;    /* u64 of ns: "5", "0.5", "250ms", "10us", "1m", "2h" */
 value_parser parse_rate;        /* u64 of bits a second: "500kbit", "10mbit", "1.5gbit", "0" */
+value_parser parse_size;        /* u64 of bytes: "500MB", "20GB", "1.5TB", "16GiB" */
 value_parser parse_mtu;         /* u32; "auto" is 0 */
 value_parser parse_mode;        /* u32: permission bits in octal */
 value_parser parse_name;        /* char[key->size]: letters, digits and . _ - */

@@ -2,6 +2,7 @@
 /*
  * warn.c - what a configuration may say although it is hardly meant. Told, not refused.
  */
+#include <ctype.h>
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -104,6 +105,35 @@ static int warn_unreachable(struct reader *r, struct conf *c)
 		"can be reached; add one of them");
 }
 
+/* "wwan*", as in a shell: a star behind a letter or digit, where a name goes on with others. */
+static bool is_shell_pattern(const char *pattern)
+{
+	const char *star = strchr(pattern, '*');
+
+	return star && star > pattern && isalnum((unsigned char)star[-1]) && !star[1] &&
+	       !strpbrk(pattern, ".[(|\\+?{^$");
+}
+
+static int warn_patterns(struct reader *r, struct conf *c)
+{
+	int error = 0;
+
+	for (size_t i = 0; i < c->interfaces.policy_count; i++) {
+		const struct conf_policy *p = &c->interfaces.policies[i];
+
+		for (size_t n = 0; !error && n < p->match_count; n++) {
+			const char *pattern = p->match[n];
+
+			if (is_shell_pattern(pattern))
+				error = warn(r, c, reader_place(r, &p->match[n]),
+					     "match '%s' is a regular expression; for every name "
+					     "that begins so write '%.*s.*'",
+					     VISIBLE(pattern), (int)strlen(pattern) - 1, pattern);
+		}
+	}
+	return error;
+}
+
 int check_warnings(struct reader *r, struct conf *c)
 {
 	size_t i;
@@ -113,6 +143,8 @@ int check_warnings(struct reader *r, struct conf *c)
 	if (!c->warnings)
 		return -ENOMEM;
 	error = warn_unreachable(r, c);
+	if (!error)
+		error = warn_patterns(r, c);
 	for (i = 0; !error && i < c->tunnel_count; i++) {
 		error = warn_unrouted(r, c, &c->tunnels[i]);
 		if (!error)

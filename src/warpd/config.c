@@ -234,6 +234,7 @@ static void configure_links(struct daemon *d, const struct conf_interfaces *befo
 	d->next_scan = time_min(d->next_scan, d->now + now->scan_interval);
 	if (!d->netmon)
 		return;
+	policy_configure(d);
 	links_configure(d);
 	if (now->port_mapping != before->port_mapping ||
 	    now->port_mapping_lifetime != before->port_mapping_lifetime ||

@@ -9,6 +9,7 @@
  *   links.c     a socket for each usable local address
  *   sockets.c   more sockets of these, as the engine demands them
  *   ports.c     routers let others in
+ *   policy.c    what links cost, and how much of their quota is used up
  *   hosts.c     names of maps and peers to endpoints, asked again and again
  *   config.c    from one configuration to the next: start and reload are the same
  *   tunnels.c   tunnels and their gates
@@ -201,6 +202,14 @@ void ports_expire(struct daemon *d);
 void ports_release(struct daemon *d);
 void ports_finish(struct daemon *d, u64 until);
 void ports_close(struct daemon *d);
+
+/* --- policy.c --- */
+
+/* The first item of interfaces.policy that matches, or NULL. */
+const struct conf_policy *policy_of(const struct daemon *d, const char *ifname);
+/* Tells the engine what holds for a link that has just been added, for all of them. */
+void policy_apply(struct daemon *d, const struct link *l);
+void policy_configure(struct daemon *d);
 
 /* --- hosts.c --- */
 

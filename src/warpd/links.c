@@ -108,6 +108,7 @@ static int add_to_engine(struct daemon *d, const struct netmon_address *a, struc
 		return error;
 	d->links[index] = (struct link){ .iface = index, .address = *a, .udp = udp };
 	start(d, &d->links[index]);
+	policy_apply(d, &d->links[index]);
 	ports_add(d, &d->links[index]);
 	return 0;
 }
