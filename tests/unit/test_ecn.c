@@ -23,7 +23,7 @@ static void packets_of_senders_that_understand_are_marked(void **state)
 
 	(void)state;
 	for (u8 family = 4; family <= 6; family += 2) {
-		for (u8 ecn = ECN_ECT_1; ecn <= ECN_CE; ecn++) {
+		for (u32 ecn = ECN_ECT_1; ecn <= ECN_CE; ecn++) {
 			u32 size = make(family, (u8)(0xb8 | ecn), packet);
 
 			assert_int_equal(ecn_get(packet, size), ecn);
