@@ -7,6 +7,7 @@
 #    A eth1 --+            +-- eth1 B
 #
 # tools/lib/alloc.c is preloaded and counts malloc(), calloc(), realloc(), mmap() and their relatives.
+# alone: it keeps both processors busy
 # shellcheck source=netns-tests/lib/lab.sh
 . "$(dirname "$0")/lib/lab.sh"
 lab_begin tun jq iperf3 od warpd warp netns/blast netns/alloc.so

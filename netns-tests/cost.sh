@@ -5,6 +5,7 @@
 #             +- internet -+
 #    A eth1 --+     |      +-- eth1 B
 #                  map
+# alone: it measures the processor
 # timeout: 90
 # shellcheck source=netns-tests/lib/lab.sh
 . "$(dirname "$0")/lib/lab.sh"

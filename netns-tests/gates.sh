@@ -5,6 +5,7 @@
 #             +- internet -+
 #    A eth1 --+     |      +-- eth1 B
 #                  map
+# alone: it keeps both processors busy
 # shellcheck source=netns-tests/lib/lab.sh
 . "$(dirname "$0")/lib/lab.sh"
 lab_begin tun jq ping iperf3 curl python3 wg wireguard-go tc warpd warp-map warp netns/numbers

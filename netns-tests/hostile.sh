@@ -5,6 +5,7 @@
 #             +- internet -+              the attacker is the internet: it has seen everything from the
 #    A eth1 --+     |      +-- eth1 B     first datagram on, and claims any source address
 #                  map
+# alone: it keeps both processors busy
 # timeout: 120
 # shellcheck source=netns-tests/lib/lab.sh
 . "$(dirname "$0")/lib/lab.sh"

@@ -5,6 +5,7 @@
 #
 # Memory has parts that do not grow with nodes (buffers that were touched once: up to 6 MB), so that a
 # node seems larger here.
+# alone: it measures times
 # timeout: 120
 # shellcheck source=netns-tests/lib/lab.sh
 . "$(dirname "$0")/lib/lab.sh"

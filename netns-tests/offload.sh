@@ -4,6 +4,7 @@
 #    A eth0 --- internet --- eth0 B           warp0 on both; one path
 #    A k0 ----------------------------- k1 C  what the kernel alone makes of the packets that A sends,
 #                                 B c0 - c1 C  and what became of them over warp0, forwarded by B
+# alone: it compares throughput
 # timeout: 240
 # shellcheck source=netns-tests/lib/lab.sh
 . "$(dirname "$0")/lib/lab.sh"

@@ -5,6 +5,7 @@
 #    A eth0 --+            +-- eth0 B      200-byte datagrams through warp0, from A to B, each over two paths:
 #             +- internet -+               a ladder of loads until no more arrives, then 2 and 4 times as much
 #    A eth1 --+
+# alone: it keeps both processors busy
 # shellcheck source=netns-tests/lib/lab.sh
 . "$(dirname "$0")/lib/lab.sh"
 lab_begin tun jq ping warpd warp-map warp netns/blast

@@ -7,6 +7,7 @@
 #
 # B's tunnels are not configured to send any: it takes what comes. Meanwhile warpd asks nobody for memory.
 # Delays are of the machine as well: what is too late is tried again, three times in all.
+# alone: it measures delays
 # timeout: 90
 # shellcheck source=netns-tests/lib/lab.sh
 . "$(dirname "$0")/lib/lab.sh"

@@ -1,5 +1,8 @@
 #!/usr/bin/env bash
-# Runs the tests in network namespaces, one after the other: netns.sh [NAME...]
+# Runs the tests in network namespaces: netns.sh [NAME...]
+#
+# As many at a time as there are processors (NETNS_JOBS), for most of them wait more than they work. Those with
+# a comment `# alone: why` measure, or keep all processors busy: they run after the others, one after the other.
 #
 # A test is an executable netns-tests/NAME.sh. demo.sh is run only by name, long_*.sh only by name (with
 # long_ or without) or with LONG=1. It passes with exit status 0, is skipped with 77 (its last line says why); it may also
@@ -59,23 +62,39 @@ if [ ${#names[@]} = 0 ]; then
 fi
 
 mkdir -p "$LOGS/netns"
+rm -f "$LOGS/netns/failed"
 why=$(obstacle)
-failed=0
+named=$#
+jobs=${NETNS_JOBS:-$(nproc)}
+
+# Runs one and tells its results in one piece, so that those of another do not come between.
+one()
+{
+	local name=$1 begun=$SECONDS results
+	results=$(run "$name")
+	! grep -q '^not ok' <<<"$results" || echo "$name" >>"$LOGS/netns/failed"
+	[ "$named" = 0 ] || results+=$'\n'$(sed 's/^/  | /' "$LOGS/netns/$name.log")
+	{
+		flock 9
+		printf '%s\n(%s: %d s)\n' "$results" "$name" $((SECONDS - begun))
+	} 9>"$LOGS/netns/lock"
+}
+
+alone=()
 for name in "${names[@]}"; do
 	[ -e "netns-tests/$name.sh" ] || [ ! -e "netns-tests/long_$name.sh" ] || name=long_$name
 	if [ -n "$why" ]; then
 		skip "netns/$name" "$why"
-		continue
 	elif [ ! -x "netns-tests/$name.sh" ]; then
 		not_ok "netns/$name" "netns-tests/$name.sh is not there or not executable"
-		failed=1
-		continue
+		echo "$name" >>"$LOGS/netns/failed"
+	elif [ "$jobs" -lt 2 ] || grep -q '^# alone' "netns-tests/$name.sh"; then
+		alone+=("$name")
+	else
+		while [ "$(jobs -rp | wc -l)" -ge "$jobs" ]; do wait -n; done
+		one "$name" &
 	fi
-	begun=$SECONDS
-	results=$(run "$name")
-	printf '%s\n' "$results"
-	[ $# = 0 ] || sed 's/^/  | /' "$LOGS/netns/$name.log"
-	echo "($name: $((SECONDS - begun)) s)"
-	! grep -q '^not ok' <<<"$results" || failed=1
 done
-exit "$failed"
+wait
+for name in ${alone[@]+"${alone[@]}"}; do one "$name"; done
+[ ! -e "$LOGS/netns/failed" ]
