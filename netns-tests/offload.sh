@@ -158,13 +158,13 @@ all_datagrams()
 # packets NAME LARGE: are large packets expected between kernel and warpd?
 packets()
 {
-	local before_a before_b before_c a b c
+	local before_a before_b before_c a b c seed=$RANDOM
 	before_a=$(counted A warp0 tx) before_b=$(counted B warp0 rx) before_c=$(counted C c1 rx)
 	: >"$LAB/$1.log"
-	spawn A "$1" "$WARP_BUILD/netns/twoways" -n $PACKETS -m "$(tun_mtu A)" -s "$RANDOM" \
+	spawn A "$1" "$WARP_BUILD/netns/twoways" -n $PACKETS -m "$(tun_mtu A)" -s $seed \
 		"/run/netns/$(ns A)" k0 warp0 "/run/netns/$(ns C)" k1 c1
 	await "$1" 60
-	check "$1" "$(tail -n 1 "$LAB/$1.log")" \
+	check "$1" "seed $seed: $(cat "$LAB/$1.log")" \
 		says "$1" ".lost == 0 and .different == 0 and .came > $PACKETS"
 	a=$(($(counted A warp0 tx) - before_a)) b=$(($(counted B warp0 rx) - before_b))
 	c=$(($(counted C c1 rx) - before_c))
