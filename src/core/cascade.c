@@ -20,7 +20,8 @@
 
 #include <string.h>
 
-#define GRACE (300 * NS_PER_MS) /* for the paths that are probed anyway */
+#define GRACE (300 * NS_PER_MS)      /* for the paths that are probed anyway */
+#define KNOWLEDGE (1500 * NS_PER_MS) /* is waited for: what NATs these are */
 #define OFFER_FIRST (200 * NS_PER_MS)
 #define OFFER_AGAIN (500 * NS_PER_MS)
 #define OFFER_DOUBLINGS 7u
@@ -54,7 +55,7 @@ static int carrier(const struct peer *p, const struct punch_pair *pair)
 	return best;
 }
 
-static void tell(struct engine *e, struct peer *p, u64 now, const struct punch_pair *pair,
+static void tell(struct engine *e, struct peer *p, u64 now, struct punch_pair *pair,
 		 struct frame *f)
 {
 	const struct iface *i = iface_get(e, pair->iface);
@@ -65,6 +66,7 @@ static void tell(struct engine *e, struct peer *p, u64 now, const struct punch_p
 	f->punch.from = pair->iface;
 	if (i && path >= 0 && assoc_ready(&p->assoc, now)) {
 		f->punch.nat = nattest_wire(i);
+		pair->ours = strategy_dependence(&f->punch.nat);
 		peer_send_frames(e, p, now, (u8)path, f, 1, 0);
 	}
 }
@@ -138,7 +140,6 @@ static void try_next(struct engine *e, struct peer *p, u64 now, struct punch_pai
 			   .family = i->options.local.address.family };
 
 	s.we_open = we_open(&s, pair);
-	pair->ours_dependent = strategy_dependent(&s.ours);
 	while (pair->step + 1u < STRATEGIES && !strategies[pair->step]->possible(&s))
 		pair->step++;
 	pair->tried = pair->step;
@@ -157,6 +158,14 @@ static void try_next(struct engine *e, struct peer *p, u64 now, struct punch_pai
 	attempt_start(&c);
 }
 
+static bool is_known(const struct engine *e, const struct punch_pair *pair)
+{
+	struct wire_nat ours = nattest_wire(iface_get(e, pair->iface));
+
+	return strategy_dependence(&ours) != NAT_UNKNOWN &&
+	       strategy_dependence(&pair->nat) != NAT_UNKNOWN;
+}
+
 void cascade_expire(struct engine *e, struct peer *p, u64 now, struct punch_pair *pair)
 {
 	if (!assoc_ready(&p->assoc, now) || !p->usable_mask || p->punch->attempt.how) {
@@ -169,8 +178,33 @@ void cascade_expire(struct engine *e, struct peer *p, u64 now, struct punch_pair
 		offer(e, p, now, pair);
 	else if (now < pair->since + GRACE)
 		pair->next = pair->since + GRACE;
+	else if (now < pair->since + KNOWLEDGE && !is_known(e, pair))
+		pair->next = pair->since + KNOWLEDGE;
 	else
 		try_next(e, p, now, pair);
+}
+
+/* What is known has changed: an attempt that was based on something else ends. */
+void cascade_anew(struct engine *e, struct peer *p, u64 now, struct punch_pair *pair)
+{
+	struct punching c = punch_context(e, p, now);
+
+	if (pair->state == PAIR_DIRECT)
+		return;
+	if (pair->state == PAIR_TRIES && !we_lead(e, p)) {
+		offer(e, p, now, pair); /* it is the other end that decides */
+		pair->next = TIME_NEVER;
+		return;
+	}
+	if (pair->state == PAIR_TRIES) {
+		if (!c.a->how->both)
+			punch_tell(&c, PUNCH_END);
+		attempt_end(&c);
+	}
+	pair->state = PAIR_WAITS;
+	pair->failures = pair->offers = pair->step = 0;
+	pair->next = now;
+	peer_arm(e, p, now);
 }
 
 /* --- what is heard --------------------------------------------------------------------------- */
@@ -179,14 +213,12 @@ static void hear_offer(struct engine *e, struct peer *p, u64 now, struct punch_p
 		       const struct frame_punch *f)
 {
 	bool changed = !pair->offered ||
-		       strategy_dependent(&pair->nat) != strategy_dependent(&f->nat);
+		       strategy_dependence(&pair->nat) != strategy_dependence(&f->nat);
 
 	pair->nat = f->nat;
 	pair->offered = true;
-	if (!changed || pair->state == PAIR_TRIES)
-		return;
-	pair->failures = pair->offers = 0;
-	pair->next = now;
+	if (changed)
+		cascade_anew(e, p, now, pair);
 	peer_arm(e, p, now);
 }
 
@@ -258,7 +290,6 @@ void punch_take(struct engine *e, struct peer *p, const struct arrival *in,
 		return;
 	c = punch_context(e, p, in->now);
 	n = (u32)(pair - p->punch->pair);
-	pair->nat = f->kind == PUNCH_SHOT ? pair->nat : f->nat;
 	switch (f->kind) {
 	case PUNCH_OFFER:
 		hear_offer(e, p, in->now, pair, f);

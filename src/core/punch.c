@@ -231,25 +231,25 @@ void punch_close(struct engine *e, struct peer *p, u64 now)
 	}
 }
 
+/* The other end hears of it too. */
+static void nat_changed(struct engine *e, struct peer *p, u64 now, u8 iface, enum nat_answer ours)
+{
+	for (u32 n = 0; p->punch && n < PUNCH_PAIRS; n++) {
+		struct punch_pair *pair = &p->punch->pair[n];
+
+		if (!pair->used || pair->iface != iface || pair->ours == ours)
+			continue;
+		pair->ours = ours;
+		cascade_anew(e, p, now, pair);
+	}
+}
+
 void punch_nat_changed(struct engine *e, u64 now, u8 iface)
 {
-	bool dependent;
 	struct wire_nat nat = nattest_wire(e->ifaces[iface]);
 
-	dependent = strategy_dependent(&nat);
 	for (u32 n = 0; n < e->peer_limit; n++) {
-		struct punch *punch = e->peers[n] ? e->peers[n]->punch : NULL;
-
-		for (u32 k = 0; punch && k < PUNCH_PAIRS; k++) {
-			struct punch_pair *pair = &punch->pair[k];
-
-			if (!pair->used || pair->iface != iface || pair->state > PAIR_RELAYED ||
-			    pair->state == PAIR_TRIES || pair->ours_dependent == dependent)
-				continue;
-			pair->ours_dependent = dependent;
-			pair->failures = pair->offers = 0;
-			pair->next = now;
-			peer_arm(e, e->peers[n], now);
-		}
+		if (e->peers[n])
+			nat_changed(e, e->peers[n], now, iface, strategy_dependence(&nat));
 	}
 }

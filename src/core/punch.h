@@ -42,12 +42,12 @@ struct punch_pair {
 	u64 since; /* there has been no direct path */
 	u64 next;  /* when something is to be done */
 	u32 offers;
-	u32 failures;        /* rounds of all strategies that came to nothing */
-	bool offered;        /* the other end has told its side: */
-	struct wire_nat nat; /* its NAT */
-	bool ours_dependent; /* what our NAT was like in the last round */
-	u8 step;             /* of this round: place in the table */
-	u8 tried;            /* the last strategy: place in the table */
+	u32 failures;         /* rounds of all strategies that came to nothing */
+	bool offered;         /* the other end has told its side: */
+	struct wire_nat nat;  /* its NAT */
+	enum nat_answer ours; /* is our NAT's mapping dependent, as it was told last */
+	u8 step;              /* of this round: place in the table */
+	u8 tried;             /* the last strategy: place in the table */
 };
 
 enum attempt_socket { ATTEMPT_NONE, ATTEMPT_ASKED, ATTEMPT_OPEN };
@@ -129,7 +129,9 @@ struct strategy {
 extern const struct strategy *const strategies[STRATEGIES];
 /* NULL: there is none. */
 const struct strategy *strategy_numbered(u8 number);
-/* Another external endpoint for another destination, as far as is known. */
+/* Another external endpoint for another destination? */
+enum nat_answer strategy_dependence(const struct wire_nat *nat);
+/* Yes, for all that is known. */
 bool strategy_dependent(const struct wire_nat *nat);
 enum nat_verdict strategy_verdict(const struct wire_nat *nat);
 
@@ -144,6 +146,8 @@ struct punch_pair *punch_pair_find(const struct peer *p, u8 iface, u8 theirs);
 const struct wire_mapping *punch_mapping(const struct peer *p, const struct punch_pair *pair);
 
 /* cascade.c */
+/* Another NAT than was thought: begins with the first strategy again. */
+void cascade_anew(struct engine *e, struct peer *p, u64 now, struct punch_pair *pair);
 /* pair->next has come. */
 void cascade_expire(struct engine *e, struct peer *p, u64 now, struct punch_pair *pair);
 /* Tells the other end, over any path that carries data. */

@@ -19,10 +19,17 @@ const struct strategy *strategy_numbered(u8 number)
 	return NULL;
 }
 
+enum nat_answer strategy_dependence(const struct wire_nat *nat)
+{
+	if ((nat->flags & WIRE_NAT_DEPENDENT) || nat->mapping == NAT_MAPPING_ADDRESS ||
+	    nat->mapping == NAT_MAPPING_ADDRESS_AND_PORT)
+		return NAT_YES;
+	return nat->mapping == NAT_MAPPING_UNKNOWN ? NAT_UNKNOWN : NAT_NO;
+}
+
 bool strategy_dependent(const struct wire_nat *nat)
 {
-	return (nat->flags & WIRE_NAT_DEPENDENT) || nat->mapping == NAT_MAPPING_ADDRESS ||
-	       nat->mapping == NAT_MAPPING_ADDRESS_AND_PORT;
+	return strategy_dependence(nat) == NAT_YES;
 }
 
 enum nat_verdict strategy_verdict(const struct wire_nat *nat)

@@ -8,7 +8,7 @@
  */
 #include "punch.h"
 
-#define MEET_LIMIT (700 * NS_PER_MS)
+#define MEET_LIMIT (500 * NS_PER_MS)
 #define MEET_INTERVAL (50 * NS_PER_MS)
 
 static void wake_all(const struct punching *c)

@@ -19,6 +19,7 @@
 #define SHOT_INTERVAL (20 * NS_PER_MS)
 #define SHOTS_AT_ONCE 4u
 #define ROUNDS 3u
+#define AFTER_LAST (500 * NS_PER_MS)
 #define PREDICT_LIMIT (3 * NS_PER_S)
 
 enum phase { SAMPLING, KNOCKING, SAMPLING_LAST, SHOOTING };
@@ -152,7 +153,7 @@ static void shoot(const struct punching *c)
 	if (a->shots < ROUNDS * a->count)
 		a->next = c->now + SHOT_INTERVAL;
 	else
-		a->until = time_min(a->until, c->now + NS_PER_S);
+		a->until = time_min(a->until, c->now + AFTER_LAST);
 }
 
 static void expire(const struct punching *c)
