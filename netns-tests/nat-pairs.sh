@@ -16,9 +16,12 @@ PAIRS=(
 	port-restricted:port-restricted # both must send
 	symmetric:restricted            # and the true port must be learned
 	cgnat:firewall
+	port-restricted:sequential        # ports are foreseen
+	firewall:symmetric                # ports are tried
+	symmetric-address:port-restricted # the same
 	symmetric:symmetric             # nothing but the relay
 )
-pairs_begin restricted port-restricted symmetric firewall cgnat
+pairs_begin restricted port-restricted symmetric symmetric-address sequential firewall cgnat
 for pair in "${PAIRS[@]}"; do
 	a=${pair%:*} b=${pair#*:}
 	pair_judge "$a-$b" "$a" "$b"

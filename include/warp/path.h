@@ -33,17 +33,19 @@ const char *path_state_name(enum path_state state);
 
 /* How the remote endpoint became known; the first that applies. */
 enum path_origin {
-	PATH_FROM_STATIC,   /* configured */
-	PATH_FROM_MAP,      /* as the map sees it */
-	PATH_FROM_ROUTER,   /* where its router lets others in, told by the map */
-	PATH_FROM_LAN,      /* the peer's own address, told by the map */
-	PATH_FROM_OVERRIDE, /* an override replaced what the map sees */
-	PATH_FROM_ARRIVAL,  /* an authenticated datagram came from there */
-	PATH_FROM_RELAY,    /* through a map */
+	PATH_FROM_STATIC,     /* configured */
+	PATH_FROM_MAP,        /* as the map sees it */
+	PATH_FROM_ROUTER,     /* where its router lets others in, told by the map */
+	PATH_FROM_LAN,        /* the peer's own address, told by the map */
+	PATH_FROM_PREDICTION, /* ports were foreseen */
+	PATH_FROM_PROBE,      /* many ports were tried */
+	PATH_FROM_OVERRIDE,   /* an override replaced what the map sees */
+	PATH_FROM_ARRIVAL,    /* an authenticated datagram came from there */
+	PATH_FROM_RELAY,      /* through a map */
 	PATH_ORIGINS,
 };
 
-/* "static", "map", "router", "lan", "override", "arrival", "relay". */
+/* "static", "map", "router", "lan", "prediction", "probe", "override", "arrival", "relay". */
 const char *path_origin_name(enum path_origin origin);
 
 #define PATH_PROBES_REMEMBERED 16u
@@ -108,6 +110,13 @@ void path_init(struct path *p, u64 now, u8 iface, u16 socket, const struct endpo
 static inline bool path_usable(const struct path *p)
 {
 	return p->state == PATH_LIVE || p->state == PATH_DEGRADED;
+}
+
+/* Nobody has told of it: it came about by what was sent. */
+static inline bool path_came_in(const struct path *p)
+{
+	return p->origin == PATH_FROM_ARRIVAL || p->origin == PATH_FROM_PROBE ||
+	       p->origin == PATH_FROM_PREDICTION;
 }
 
 /* Goes through a map. */

@@ -39,6 +39,8 @@
  *   0x05 PROBE_REPLY          stamp u64, received packets u64, received bytes u64, endpoint seen
  *   0x06 PEER_ADDRESS_OVERRIDE endpoint to replace
  *   0x07 CANDIDATES           count u8, endpoints
+ *   0x08 PUNCH                kind u8, to u8, from u8 (interfaces), round u8, strategy u8, nat [4],
+ *                             count u8, ports u16
  *   0x10 REGISTER_REQUEST     interface u16, LAN endpoint, nat [4], mapped endpoint
  *   0x11 REGISTER_RESPONSE    interface u16, expiry in seconds u16, endpoint observed, count u8,
  *                             other endpoints of the map
@@ -163,6 +165,7 @@ enum frame_type {
 	FRAME_PROBE_REPLY = 0x05,
 	FRAME_OVERRIDE = 0x06,
 	FRAME_CANDIDATES = 0x07,
+	FRAME_PUNCH = 0x08,
 	FRAME_REGISTER_REQUEST = 0x10,
 	FRAME_REGISTER_RESPONSE = 0x11,
 	FRAME_MAPPING_REQUEST = 0x12,
@@ -188,6 +191,7 @@ enum frame_type {
 #define WIRE_SHARDS_MAX 32u /* of a block, data and parity */
 #define WIRE_CANDIDATES_MAX 32u
 #define WIRE_KEYS_MAX 32u
+#define WIRE_PORTS_MAX 64u
 #define WIRE_MAPPINGS_MAX 32u
 #define WIRE_OTHERS_MAX 8u
 #define WIRE_NAT_PRESERVES 1u
@@ -253,6 +257,25 @@ struct frame_candidates {
 struct wire_nat {
 	u8 mapping, filtering, flags;
 	i8 step;
+};
+
+/* How two peers open their NATs, for one pair of their interfaces. */
+enum punch_kind {
+	PUNCH_OFFER, /* we have no direct path; our NAT is this */
+	PUNCH_CALL,  /* from the end with the lesser key: you open, by this strategy */
+	PUNCH_READY, /* we have opened: shoot, at these ports if there are any */
+	PUNCH_SHOT,  /* goes directly: comes in, if a NAT has been opened */
+	PUNCH_END,   /* this round has come to nothing */
+};
+
+struct frame_punch {
+	u8 kind;     /* enum punch_kind; others are not heeded */
+	u8 to, from; /* interfaces of the receiver, of the sender */
+	u8 round;
+	u8 strategy; /* enum punch_strategy */
+	struct wire_nat nat;
+	u8 count;
+	u16 port[WIRE_PORTS_MAX];
 };
 
 struct frame_register_request {
@@ -328,6 +351,7 @@ struct frame {
 		struct frame_probe_reply probe_reply;
 		struct endpoint override; /* the address to replace */
 		struct frame_candidates candidates;
+		struct frame_punch punch;
 		struct frame_register_request register_request;
 		struct frame_register_response register_response;
 		struct frame_mapping_request mapping_request;

@@ -16,6 +16,7 @@
  *   rebuild.c   shards that come in, and what they rebuild
  *   fragment.c  putting fragments together
  *   order.c     payloads of ordered tunnels wait for those before them
+ *   punch.c     ways to direct paths where NATs are in between; punch.h lists its rooms
  *   nattest.c   what each interface finds out about its NAT
  *   mapproto.c  the node's side of the map: registrations
  *   mapquery.c  and what it is asked about peers
@@ -40,7 +41,7 @@
 #define BUSY_TIME (2 * NS_PER_S)     /* a peer is busy for so long after the last payload */
 #define DELIVERIES ENGINE_DELIVERIES /* a power of two, as the next */
 #define NOTICES 256u
-#define DEMANDS 256u
+#define DEMANDS 2048u /* all sockets of a few attempts, and paths, at a time */
 #define REASSEMBLIES 64u
 #define REASSEMBLIES_A_PEER 16u /* at most */
 #define MAX_OVERRIDES 32u
@@ -179,6 +180,7 @@ struct peer {
 	u64 backup_mask;       /* dead, but answered once */
 	u64 relay_mask;        /* lead through a map; of the usable ones those that are needed */
 	struct recall *recall; /* from the allocator, NULL: no relay stands by */
+	struct punch *punch;   /* the same, NULL: no pair of interfaces was without a direct path */
 	u64 direct_since;      /* a path that is not relayed has been live since then, 0: none is */
 	u32 datagram_max;      /* UDP payload that all usable paths carry */
 	u64 busy_until;
@@ -255,6 +257,7 @@ struct engine {
 	u32 notice_head, notice_tail;
 	struct demand demands[DEMANDS];
 	u32 demand_head, demand_tail;
+	u32 punch_blocks; /* of socket numbers that were given out */
 	struct ratelim unknown_index;
 	struct drop_counts drops;
 	u64 expiry;
@@ -454,5 +457,6 @@ struct wire_nat nattest_wire(const struct iface *i);
 u64 nattest_keepalive(const struct engine *e, u8 iface);
 
 #include "maps_internal.h"
+#include "traverse_internal.h"
 
 #endif

@@ -38,6 +38,8 @@ bool map_send_frames(struct engine *e, struct map *m, u64 now, u8 iface, const s
 /* relay.c */
 void relay_endpoint(struct endpoint *ret, u16 map, u32 handle, u8 interface);
 u16 relay_map(const struct endpoint *relayed);
+/* Which interface of the peer. */
+u8 relay_interface(const struct endpoint *relayed);
 /* Is iface registered at the map through which this leads? */
 bool relay_possible(const struct engine *e, u8 iface, const struct endpoint *relayed);
 /* iface_queue() for a relayed destination. */

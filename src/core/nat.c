@@ -250,8 +250,8 @@ static u64 want_paths(struct engine *e, struct peer *p, u64 now, const struct ca
 /* What works stays, whoever knows of it; so does what has just come in. */
 static bool may_go(const struct path *path)
 {
-	return !path_usable(path) &&
-	       !(path->origin == PATH_FROM_ARRIVAL && path->state == PATH_PROBING);
+	return !path_usable(path) && !path->socket &&
+	       !(path_came_in(path) && path->state == PATH_PROBING);
 }
 
 /* First what is not wanted goes, then there is room for what is. */
@@ -272,6 +272,7 @@ void nat_refresh(struct engine *e, struct peer *p, u64 now)
 		}
 	}
 	want_paths(e, p, now, &c, true);
+	punch_look(e, p, now);
 	if ((p->used_mask & ~before) && !p->connected && !p->closed)
 		assoc_kick(e->hub, &p->assoc, now);
 	peer_arm(e, p, now);

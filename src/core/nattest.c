@@ -72,6 +72,7 @@ static void tell_if_changed(struct engine *e, u64 now, u8 iface, struct iface *i
 	    now_is.flags == told->flags && now_is.step == told->step)
 		return;
 	*told = now_is;
+	punch_nat_changed(e, now, iface);
 	tell_soon(e, now, iface);
 }
 
@@ -297,6 +298,10 @@ void nattest_take(struct engine *e, const struct map *m, const struct arrival *i
 		tell_soon(e, in->now, in->iface);
 		return;
 	}
+	if (i && in->socket >= PATH_SOCKET_FIRST) {
+		punch_sampled(e, in, f);
+		return;
+	}
 	if (!i || i->nat.map != m->index)
 		return;
 	if (in->socket != 0 && in->socket != i->nat.socket)
@@ -324,6 +329,8 @@ void engine_socket_opened(struct engine *e, u64 now, u8 iface, u16 socket, u16 p
 {
 	struct iface *i = iface_get(e, iface);
 
+	if (i && socket >= PATH_SOCKET_FIRST)
+		punch_socket_opened(e, now, iface, socket, port);
 	if (!i || socket != i->nat.socket)
 		return;
 	natclass_opened(&i->nat.class, now, port);
@@ -334,6 +341,8 @@ void engine_socket_failed(struct engine *e, u64 now, u8 iface, u16 socket)
 {
 	struct iface *i = iface_get(e, iface);
 
+	if (i && socket >= PATH_SOCKET_FIRST)
+		punch_socket_failed(e, now, iface, socket);
 	if (!i || socket != i->nat.socket)
 		return;
 	natclass_open_failed(&i->nat.class, now);

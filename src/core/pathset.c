@@ -48,7 +48,7 @@ static bool goes_before(const struct path *a, const struct path *b)
 }
 
 /* A path that may go for one of this origin; never one that works. What a peer itself has shown
- * (override, arrival) always gets a place; a candidate does not take that of an equal. */
+ * (from a prediction on) always gets a place; a candidate does not take that of an equal. */
 static int path_to_evict(const struct peer *p, enum path_origin origin)
 {
 	int worst = -1;
@@ -59,9 +59,16 @@ static int path_to_evict(const struct peer *p, enum path_origin origin)
 		if (worst < 0 || goes_before(&p->paths[n], &p->paths[worst]))
 			worst = (int)n;
 	}
-	if (worst >= 0 && origin < PATH_FROM_OVERRIDE && p->paths[worst].origin <= origin)
+	if (worst >= 0 && origin < PATH_FROM_PREDICTION && p->paths[worst].origin <= origin)
 		return -1;
 	return worst;
+}
+
+static void path_gone(struct engine *e, struct peer *p, u32 path)
+{
+	p->paths[path].used = false;
+	p->used_mask &= ~bit(path);
+	punch_socket_unused(e, p->paths[path].iface, p->paths[path].socket);
 }
 
 /* Others come and go at other rooms' will. */
@@ -93,6 +100,8 @@ int pathset_add(struct engine *e, struct peer *p, u64 now, u8 iface, u16 socket,
 	n = p->used_mask == ALL_PATHS ? path_to_evict(p, origin) : __builtin_ctzll(~p->used_mask);
 	if (n < 0)
 		return -1;
+	if (p->used_mask & bit((u32)n))
+		path_gone(e, p, (u32)n);
 	train_close(e);
 	path_init(&p->paths[n], now, iface, socket, remote, origin, iface_path_max(i, remote));
 	p->used_mask |= bit((u32)n);
@@ -104,8 +113,7 @@ int pathset_add(struct engine *e, struct peer *p, u64 now, u8 iface, u16 socket,
 
 void pathset_remove(struct engine *e, struct peer *p, u64 now, u32 path)
 {
-	p->paths[path].used = false;
-	p->used_mask &= ~bit(path);
+	path_gone(e, p, path);
 	pathset_update(e, p, now);
 }
 
@@ -116,9 +124,9 @@ void pathset_remove_iface(struct engine *e, struct peer *p, u64 now, u8 iface)
 
 		if (p->paths[n].iface != iface)
 			continue;
-		p->paths[n].used = false;
-		p->used_mask &= ~bit(n);
+		path_gone(e, p, n);
 	}
+	punch_forget_iface(e, p, now, iface);
 	pathset_update(e, p, now);
 }
 

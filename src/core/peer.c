@@ -173,6 +173,7 @@ static void path_changed(struct engine *e, struct peer *p, u64 now, u32 path)
 {
 	engine_notice(e, NOTICE_PATH_STATE, p->index, (u16)path, (u16)p->paths[path].state);
 	pathset_update(e, p, now);
+	punch_look(e, p, now);
 }
 
 /* Keys were agreed: by our initiation, or the other end's that has now been confirmed. */
@@ -262,6 +263,9 @@ static void peer_frame(struct engine *e, struct peer *p, const struct arrival *i
 	case FRAME_OVERRIDE:
 		nat_take_override(e, p, in, &f->override);
 		break;
+	case FRAME_PUNCH:
+		punch_take(e, p, in, &f->punch);
+		break;
 	case FRAME_CLOSE:
 		peer_take_close(e, p, in);
 		break;
@@ -280,9 +284,12 @@ void peer_receive(struct engine *e, struct peer *p, const struct arrival *in,
 	u32 probes = 0;
 	int more;
 
-	if (n < 0)
+	if (n < 0) {
 		n = pathset_add(e, p, in->now, in->iface, in->socket, &in->source,
 				PATH_FROM_ARRIVAL);
+		if (n >= 0)
+			punch_arrived(e, p, in, (u32)n);
+	}
 	if (r->confirmed)
 		session_begins(e, p, in->now);
 	if (n >= 0) {
@@ -314,7 +321,7 @@ void peer_duplicate(struct engine *e, struct peer *p, const struct arrival *in)
 
 static bool path_is_forgotten(const struct path *path, u64 now)
 {
-	if (path->origin != PATH_FROM_ARRIVAL || path_usable(path))
+	if (!path_came_in(path) || path_usable(path))
 		return false;
 	if (path->state == PATH_PROBING)
 		return now - path->born >= FORGET_PROBING;
@@ -356,7 +363,7 @@ static u64 path_expiry(const struct path *path)
 
 	if (path->state == PATH_LIVE)
 		at = time_min(at, pmtu_next_expiry(&path->pmtu));
-	if (path->origin == PATH_FROM_ARRIVAL && path->state == PATH_PROBING)
+	if (path_came_in(path) && path->state == PATH_PROBING)
 		at = time_min(at, path->born + FORGET_PROBING);
 	return at;
 }
@@ -372,11 +379,13 @@ void peer_expire(struct engine *e, struct peer *p, u64 now)
 		expire_path(e, p, now, (u32)__builtin_ctzll(mask));
 	if (p->used_mask != used) /* there is room: for a candidate that had to give way? */
 		nat_refresh(e, p, now);
+	punch_expire(e, p, now);
 	pathset_update(e, p, now);
 	if (p->datagram_max != before)
 		peer_busy(e, p, now);
 	p->expiry = time_min(assoc_next_expiry(&p->assoc), pathset_silent_expiry(p));
 	p->expiry = time_min(p->expiry, pathset_relay_expiry(p));
+	p->expiry = time_min(p->expiry, punch_expiry(p));
 	for (u64 mask = p->used_mask; mask; mask &= mask - 1)
 		p->expiry = time_min(p->expiry, path_expiry(&p->paths[__builtin_ctzll(mask)]));
 }

@@ -27,6 +27,11 @@ u16 relay_map(const struct endpoint *relayed)
 	return relayed->address.bytes[0];
 }
 
+u8 relay_interface(const struct endpoint *relayed)
+{
+	return relayed->address.bytes[5];
+}
+
 bool relay_possible(const struct engine *e, u8 iface, const struct endpoint *relayed)
 {
 	const struct map *m = &e->maps[relay_map(relayed)];

@@ -192,6 +192,9 @@ static void read_body(struct reader *r, u8 type, struct frame *ret)
 	case FRAME_CANDIDATES:
 		read_candidates(r, &ret->candidates);
 		break;
+	case FRAME_PUNCH:
+		frame_read_punch(r, &ret->punch);
+		break;
 	case FRAME_REGISTER_REQUEST:
 		frame_read_register_request(r, &ret->register_request);
 		break;
@@ -258,6 +261,8 @@ static bool is_writable(const struct frame *f)
 		return shard_is_writable(&f->shard);
 	case FRAME_CANDIDATES:
 		return f->candidates.count <= WIRE_CANDIDATES_MAX;
+	case FRAME_PUNCH:
+		return f->punch.count <= WIRE_PORTS_MAX;
 	case FRAME_REGISTER_RESPONSE:
 		return f->register_response.count <= WIRE_OTHERS_MAX;
 	case FRAME_MAPPING_REQUEST:
@@ -304,6 +309,9 @@ static void write_body(struct writer *w, const struct frame *f)
 		break;
 	case FRAME_CANDIDATES:
 		write_candidates(w, &f->candidates);
+		break;
+	case FRAME_PUNCH:
+		frame_write_punch(w, &f->punch);
 		break;
 	case FRAME_REGISTER_REQUEST:
 		frame_write_register_request(w, &f->register_request);

@@ -21,6 +21,8 @@ void frame_write_nat_test_request(struct writer *w, const struct frame_nat_test_
 void frame_read_nat_test(struct reader *r, struct frame_nat_test *ret);
 void frame_write_nat_test(struct writer *w, const struct frame_nat_test *f);
 
+void frame_read_punch(struct reader *r, struct frame_punch *ret);
+void frame_write_punch(struct writer *w, const struct frame_punch *f);
 void frame_read_relay(struct reader *r, struct frame_relay *ret);
 void frame_write_relay(struct writer *w, const struct frame_relay *f);
 

@@ -46,7 +46,7 @@ static void try_hello(const u8 *data, size_t size)
 static bool is_opaque(u8 type)
 {
 	return type == FRAME_PADDING ||
-	       (type > FRAME_CANDIDATES && type < FRAME_REGISTER_REQUEST) || type > FRAME_NAT_TEST;
+	       (type > FRAME_PUNCH && type < FRAME_REGISTER_REQUEST) || type > FRAME_NAT_TEST;
 }
 
 static void try_frame_again(const struct frame *f)

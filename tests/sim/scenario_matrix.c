@@ -34,8 +34,8 @@ static const struct {
 	bool payload, direct; /* what is judged */
 } expected[] = {
 	[DIRECT] = { "direct", SECONDS(2), 99, true, true },
-	[PREDICTED] = { "predicted", SECONDS(5), 90, true, false },
-	[PROBED] = { "probed", SECONDS(15), 95, true, false },
+	[PREDICTED] = { "predicted", SECONDS(5), 90, true, true },
+	[PROBED] = { "probed", SECONDS(15), 95, true, true },
 	[RELAYED] = { "relayed", SECONDS(4), 0, true, true },
 	[BY_TCP] = { "tcp", SECONDS(4), 0, false, false },
 };

@@ -271,6 +271,7 @@ void sim_poke(struct sim_host *h)
 	if (h->is_map) {
 		drain_map(h);
 	} else {
+		drain_outboxes(h);
 		drain_demands(h);
 		drain_outboxes(h);
 		drain_deliveries(h);

@@ -198,6 +198,12 @@ static const struct example examples[] = {
 	{ "07 0001 00", { .type = FRAME_CANDIDATES, .candidates = { .count = 0 } } },
 	{ "07 001b 02 " FOUR_HEX SIX_HEX,
 	  { .type = FRAME_CANDIDATES, .candidates = { 2, { FOUR, SIX } } } },
+	{ "08 000a 00 03 01 ff 02 03 02 05 fe 00",
+	  { .type = FRAME_PUNCH,
+	    .punch = { PUNCH_OFFER, 3, 1, 255, 2, { 3, 2, 5, -2 }, 0, { 0 } } } },
+	{ "08 000e 02 03 01 07 04 00 00 00 00 02 1234 ffff",
+	  { .type = FRAME_PUNCH,
+	    .punch = { PUNCH_READY, 3, 1, 7, 4, { 0 }, 2, { 0x1234, 0xffff } } } },
 	{ "10 0020 0102 " SIX_HEX "02 03 05 fe" FOUR_HEX,
 	  { .type = FRAME_REGISTER_REQUEST,
 	    .register_request = { 0x0102, SIX, { 2, 3, 5, -2 }, FOUR } } },
@@ -422,6 +428,9 @@ static void malformed_frames_are_errors(void **state)
 	static const char *const bad[] = {
 		"06 0007 05 1234 c0000201",                      /* a family that is none */
 		"07 0001 21",                                    /* more candidates than allowed */
+		"08 0009 02 03 01 07 04 00 00 00 00",            /* nothing is counted */
+		"08 000a 02 03 01 07 04 00 00 00 00 41",         /* more ports than allowed */
+		"08 000c 02 03 01 07 04 00 00 00 00 02 1234",    /* fewer than counted */
 		"11 0006 0102 003c 00 09",                       /* more others than allowed */
 		"07 0008 02 " FOUR_HEX,                          /* fewer than counted */
 		"12 0001 21",                                    /* more keys than allowed */
@@ -469,6 +478,7 @@ static void more_things_than_a_frame_may_hold_are_an_error(void **state)
 		u8 max;
 	} cases[] = {
 		{ FRAME_CANDIDATES, 0, 1, WIRE_CANDIDATES_MAX },
+		{ FRAME_PUNCH, 9, 2, WIRE_PORTS_MAX },
 		{ FRAME_MAPPING_REQUEST, 0, KEY_SIZE, WIRE_KEYS_MAX },
 		{ FRAME_MAPPING_RESPONSE, KEY_SIZE + 5, 4, WIRE_MAPPINGS_MAX },
 	};
@@ -535,6 +545,7 @@ static void what_could_not_be_read_again_is_not_put(void **state)
 			     .size = 4 } },
 		{ .type = 0x7f, .close = { 0 } },
 		{ .type = FRAME_CANDIDATES, .candidates = { .count = WIRE_CANDIDATES_MAX + 1 } },
+		{ .type = FRAME_PUNCH, .punch = { .count = WIRE_PORTS_MAX + 1 } },
 		{ .type = FRAME_MAPPING_REQUEST, .mapping_request = { WIRE_KEYS_MAX + 1, keys } },
 		{ .type = FRAME_MAPPING_RESPONSE,
 		  .mapping_response = { .count = WIRE_MAPPINGS_MAX + 1 } },
