@@ -17,8 +17,10 @@ PAIRS=(
 	symmetric:restricted            # and the true port must be learned
 	cgnat:firewall
 	symmetric:symmetric             # nothing but the relay
+	open:udp-blocked                # which is reached over TCP
+	udp-blocked:udp-blocked
 )
-pairs_begin restricted port-restricted symmetric firewall cgnat
+pairs_begin open restricted port-restricted symmetric firewall cgnat udp-blocked
 for pair in "${PAIRS[@]}"; do
 	a=${pair%:*} b=${pair#*:}
 	pair_judge "$a-$b" "$a" "$b"
