@@ -20,8 +20,11 @@ PAIRS=(
 	firewall:symmetric                # ports are tried
 	symmetric-address:port-restricted # the same
 	symmetric:symmetric             # nothing but the relay
+	open:udp-blocked                # which is reached over TCP
+	udp-blocked:udp-blocked
 )
-pairs_begin restricted port-restricted symmetric symmetric-address sequential firewall cgnat
+pairs_begin open restricted port-restricted symmetric symmetric-address sequential firewall cgnat \
+	udp-blocked
 for pair in "${PAIRS[@]}"; do
 	a=${pair%:*} b=${pair#*:}
 	pair_judge "$a-$b" "$a" "$b"

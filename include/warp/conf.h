@@ -52,6 +52,7 @@ struct conf_interfaces {
 struct conf_map {
 	struct conf_host address;
 	u8 public_key[KEY_SIZE];
+	u16 tcp_port; /* where it takes TCP connections; 0: it is not asked for any */
 };
 
 struct conf_peer {
@@ -140,6 +141,8 @@ struct conf_map_server {
 	struct identity identity;
 	struct endpoint *listen;
 	size_t listen_count;
+	struct endpoint *listen_tcp;
+	size_t listen_tcp_count;
 	u64 client_expiry; /* ns */
 	u32 max_nodes;
 	u64 relay_limit, relay_total_limit; /* bits a second that a node, that all may send through

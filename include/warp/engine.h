@@ -77,6 +77,8 @@ int engine_add_map(struct engine *e, u64 now, const u8 public_key[static KEY_SIZ
 void engine_remove_map(struct engine *e, u64 now, u16 map);
 void engine_set_map_endpoints(struct engine *e, u64 now, u16 map, const struct endpoint *endpoints,
 			      size_t count);
+/* The port at which the map takes TCP connections, at the same addresses; 0: at none. */
+void engine_set_map_stream_port(struct engine *e, u64 now, u16 map, u16 port);
 
 struct tunnel_options {
 	char name[NAME_SIZE];
@@ -131,6 +133,10 @@ void engine_receive(struct engine *e, u64 now, u8 iface, u16 socket, const struc
 /* What a demand has come to; port: that of the socket. */
 void engine_socket_opened(struct engine *e, u64 now, u8 iface, u16 socket, u16 port);
 void engine_socket_failed(struct engine *e, u64 now, u8 iface, u16 socket);
+/* The same of the stream of iface to remote. closed: it could not be opened, or has ended without
+ * having been closed on demand. */
+void engine_stream_opened(struct engine *e, u64 now, u8 iface, const struct endpoint *remote);
+void engine_stream_closed(struct engine *e, u64 now, u8 iface, const struct endpoint *remote);
 
 /* A payload of 1..BUF_PAYLOAD_MAX bytes, at BUF_HEADROOM in b, from the gate of tunnel. Takes over
  * the reference. DROP_NONE: it was queued on at least one path. */
@@ -167,20 +173,29 @@ void engine_shutdown(struct engine *e, u64 now);
 
 /* --- out ---------------------------------------------------------------------------------- */
 
+/* The number of an interface's TCP connections to maps: the remote endpoint tells which one. */
+#define SOCKET_STREAM 0xffffu
+
 struct outgoing {
 	struct buf *buf; /* borrowed; shared with other paths: read only */
 	struct endpoint destination;
 	u16 socket; /* 0: the interface's own */
 };
 
-enum demand_kind { DEMAND_OPEN_SOCKET, DEMAND_CLOSE_SOCKET };
+enum demand_kind {
+	DEMAND_OPEN_SOCKET,
+	DEMAND_CLOSE_SOCKET,
+	DEMAND_OPEN_STREAM,
+	DEMAND_CLOSE_STREAM,
+};
 
 /* What the engine wants of the edge: one more socket on an interface's address and device, on this
- * port if it can be had (0: on any), or that it goes. */
+ * port if it can be had (0: on any), or that it goes; or such a TCP connection to remote. */
 struct demand {
 	enum demand_kind kind;
 	u8 iface;
-	u16 socket, port;
+	u16 socket, port;       /* of a socket */
+	struct endpoint remote; /* of a stream */
 };
 
 bool engine_next_demand(struct engine *e, struct demand *ret);
@@ -220,6 +235,7 @@ enum notice_kind {
 	NOTICE_OVERRIDE,          /* a: peer, b: iface */
 	NOTICE_IFACE_RESTS,       /* a: iface: too many send errors */
 	NOTICE_MTU,               /* the payload size that fits everywhere has changed */
+	NOTICE_STREAM, /* a: map, b: iface, c: 1: over TCP, since UDP is silent; 0: not */
 	NOTICE_KINDS,
 };
 

@@ -19,6 +19,9 @@
 #define MAPSERVER_DATAGRAM 1232u /* largest UDP payload sent: fits every IPv6 link */
 #define MAPSERVER_ROUTES 2u      /* interfaces of a node that a push is sent to */
 #define MAPSERVER_LISTENERS 256u
+#define MAPSERVER_STREAMS 16384u        /* TCP connections, a power of two */
+#define MAPSERVER_NODE_STREAMS 64u      /* of one node */
+#define MAPSERVER_IS_STREAM 0x80000000u /* a listener's number: it is a connection */
 #define MAPSERVER_MAX_NODES 1000000u
 /* Datagrams a second to one address (at once: twice as many) that are pushes, or exceed three
  * times the question. A node may lie about where it is; it shall not make the map a weapon. */
@@ -37,6 +40,7 @@ struct mapserver_options {
 	struct pool *pool;  /* the caller's; outlives the map server */
 	u64 client_expiry;  /* ns */
 	u32 max_nodes;      /* at most MAPSERVER_MAX_NODES */
+	u32 max_streams;    /* at most MAPSERVER_STREAMS; 0: there are none */
 	u64 handshake_rate; /* a second, before cookies are asked for */
 	struct relay_options relay;
 	/* NULL: anybody may register; else only keys for which it says true. What it says may change;
@@ -59,6 +63,7 @@ struct mapserver_stats {
 	u64 relayed_bytes;
 	u64 relay_limited; /* not forwarded: over a limit */
 	u64 refused;       /* initiations of strangers while the table was full */
+	u32 streams;       /* whose node is known */
 	struct drop_counts drops;
 };
 
@@ -69,16 +74,35 @@ void mapserver_destroy(struct mapserver *m);
 /* Where a listener is reached: its local address and port. A map that has several endpoints lets
  * nodes test their NATs with them. */
 void mapserver_set_listener(struct mapserver *m, u8 listener, const struct endpoint *local);
-/* A train that came in on a listener (socket index). Takes over the reference. */
-void mapserver_receive(struct mapserver *m, u64 now, u8 listener, const struct endpoint *source,
+/* A train that came in on a listener (socket index), or one datagram over a connection. Takes over
+ * the reference. */
+void mapserver_receive(struct mapserver *m, u64 now, u32 listener, const struct endpoint *source,
 		       struct buf *b);
+
+/* The listener that stands for a connection: its place (below max_streams) among those that are open,
+ * and a number that tells it from those that had the place before. */
+static inline u32 mapserver_stream(u32 place, u32 life)
+{
+	return MAPSERVER_IS_STREAM |
+	       life % (MAPSERVER_IS_STREAM / MAPSERVER_STREAMS) * MAPSERVER_STREAMS | place;
+}
+
+static inline u32 mapserver_stream_place(u32 listener)
+{
+	return listener % MAPSERVER_STREAMS;
+}
+
+/* Has a node shown over it that it holds its key? */
+bool mapserver_stream_known(const struct mapserver *m, u32 listener);
+/* It is closed: nobody is there any more. Also of one that nobody has said anything over. */
+void mapserver_stream_closed(struct mapserver *m, u64 now, u32 listener);
 u64 mapserver_next_expiry(const struct mapserver *m);
 void mapserver_expire(struct mapserver *m, u64 now);
 
 struct map_outgoing {
-	struct buf *buf; /* the receiver's to put; may be shared: read only */
-	struct endpoint destination;
-	u8 listener;
+	struct buf *buf;             /* the receiver's to put; may be shared: read only */
+	struct endpoint destination; /* of a connection: means nothing */
+	u32 listener;
 };
 
 bool mapserver_next_outgoing(struct mapserver *m, struct map_outgoing *ret);

@@ -36,11 +36,11 @@ static inline bool moment_before(struct registry_moment a, struct registry_momen
 	return a.session < b.session || (a.session == b.session && a.counter < b.counter);
 }
 
-/* Where an interface was seen; lan may have no family. */
+/* Where an interface was seen; lan may have no family, as observed where it is at a listener only. */
 struct registry_place {
 	struct wire_mapping seen;
 	struct registry_moment said;
-	u8 listener;
+	u32 listener;
 };
 
 struct registry;
@@ -89,7 +89,9 @@ struct registry_node *registry_find_handle(const struct registry *r, u32 handle,
 /* Where the node's interface of this number was seen; the most recently heard one when there is
  * none. False: it has no interface. */
 bool registry_route(const struct registry_node *node, u8 interface, struct endpoint *ret_observed,
-		    u8 *ret_listener);
+		    u32 *ret_listener);
+/* The listener is gone: so are the interfaces that were seen there. True: there was one. */
+bool registry_clear_listener(struct registry *r, struct registry_node *node, u32 listener);
 /* May node learn about other? */
 bool registry_may_learn(const struct registry *r, const struct registry_node *node,
 			const struct registry_node *other);
@@ -99,7 +101,7 @@ size_t registry_mappings(const struct registry_node *node, struct wire_mapping *
 /* Where to reach the node: observed endpoint and listener of its interfaces, at most max, most
  * recently heard first; returns their number. */
 size_t registry_routes(const struct registry_node *node, struct endpoint *ret_observed,
-		       u8 *ret_listener, size_t max);
+		       u32 *ret_listener, size_t max);
 /* Calls visit for every node that wants node and that node wants: who is to be told of a change.
  * visit must not change the registry. */
 void registry_watchers(const struct registry *r, const struct registry_node *node,

@@ -23,6 +23,7 @@ struct iface_view {
 		bool registered;
 		u64 answered_at; /* ns, 0: never */
 		struct endpoint observed;
+		bool stream; /* it is spoken to over TCP: UDP is silent */
 	} map[MAX_MAPS];
 };
 
@@ -64,6 +65,7 @@ struct path_view {
 	struct endpoint remote; /* of a relayed path the map */
 	enum path_origin origin;
 	enum path_state state;
+	bool stream;            /* relayed, and one end or both reach the map over TCP only */
 	u64 rtt, rtt_var;       /* ns, 0: unknown */
 	u32 mtu;                /* bytes of UDP payload known to pass */
 	u64 sent, sent_bytes;   /* transport datagrams */

@@ -29,6 +29,7 @@ pairs_map()
 	cat >"$LAB/map.yaml" <<-END
 		private_key_file: $(private_key map)
 		listen: ["$first:13116", "$first:13117", "$second:13116", "$second:13117"]
+		listen_tcp: ["$first:443"]
 	END
 	LAB_MAP_KEY=$(public_key map)
 	LAB_MAP="$first:13116"

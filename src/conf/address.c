@@ -131,6 +131,12 @@ int parse_listen(struct reader *r, const struct schema_key *key, const struct va
 	return read_endpoint(r, key, v, "0.0.0.0:13116 or [::]:13116", ret);
 }
 
+int parse_listen_tcp(struct reader *r, const struct schema_key *key, const struct value *v,
+		     void *ret)
+{
+	return read_endpoint(r, key, v, "0.0.0.0:443 or [::]:443", ret);
+}
+
 int parse_loopback(struct reader *r, const struct schema_key *key, const struct value *v, void *ret)
 {
 	struct endpoint e = { 0 };

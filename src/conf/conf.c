@@ -93,6 +93,11 @@ static const struct schema_key map_keys[] = {
 	  .offset = AT(public_key),
 	  .parse = parse_public_key,
 	  .required = true },
+	{ .name = "tcp_port",
+	  .offset = AT(tcp_port),
+	  .parse = parse_u16,
+	  .max = UINT16_MAX,
+	  .fallback = "443" },
 };
 #undef AT
 static const struct schema map = SCHEMA(map_keys, NULL);

@@ -12,16 +12,17 @@
 
 #define MAX_LISTENERS 64u
 
-static int check_listen(struct reader *r, const struct conf_map_server *c)
+static int check_listen(struct reader *r, const char *name, const struct endpoint *listen,
+			size_t count)
 {
 	size_t i, k;
 
-	for (i = 0; i < c->listen_count; i++) {
+	for (i = 0; i < count; i++) {
 		for (k = 0; k < i; k++) {
-			if (endpoint_equal(&c->listen[i], &c->listen[k]))
-				return reader_fail(r, reader_place(r, &c->listen[i]),
-						   "listen: %s is there twice; remove one",
-						   endpoint_text(&c->listen[i]));
+			if (endpoint_equal(&listen[i], &listen[k]))
+				return reader_fail(r, reader_place(r, &listen[i]),
+						   "%s: %s is there twice; remove one", name,
+						   endpoint_text(&listen[i]));
 		}
 	}
 	return 0;
@@ -35,7 +36,8 @@ static int finish(struct reader *r, const struct mapping *m)
 	if (error)
 		return error;
 	identity_from_private(&c->identity, c->identity.private_key);
-	return check_listen(r, c);
+	error = check_listen(r, "listen", c->listen, c->listen_count);
+	return error ? error : check_listen(r, "listen_tcp", c->listen_tcp, c->listen_tcp_count);
 }
 
 #define RELAY_RATE_MIN 8000u /* bits a second */
@@ -54,6 +56,15 @@ static const struct schema_key keys[] = {
 	  .most = MAX_LISTENERS,
 	  .parse = parse_listen,
 	  .fallback = "0.0.0.0:13116 [::]:13116" },
+	{ .name = "listen_tcp",
+	  .shape = SHAPE_LIST,
+	  .offset = AT(listen_tcp),
+	  .count_offset = AT(listen_tcp_count),
+	  .size = sizeof(struct endpoint),
+	  .most = MAX_LISTENERS,
+	  .parse = parse_listen_tcp,
+	  .fallback = "0.0.0.0:443 [::]:443",
+	  .may_be_empty = true },
 	{ .name = "client_expiry",
 	  .offset = AT(client_expiry),
 	  .parse = parse_duration,

@@ -35,11 +35,12 @@ value_parser parse_secret_file; /* u8[KEY_SIZE], from a file that is private */
 
 /* --- addresses (address.c) ----------------------------------------------------------------- */
 
-value_parser parse_host;     /* struct conf_host: a name or address that another host may have */
-value_parser parse_map_host; /* the same, with the map's port when there is none */
-value_parser parse_listen;   /* struct endpoint: an address of this host, or any */
-value_parser parse_loopback; /* struct endpoint */
-value_parser parse_network;  /* struct prefix; bits behind its length are cleared */
+value_parser parse_host;       /* struct conf_host: a name or address that another host may have */
+value_parser parse_map_host;   /* the same, with the map's port when there is none */
+value_parser parse_listen;     /* struct endpoint: an address of this host, or any */
+value_parser parse_listen_tcp; /* the same, of TCP */
+value_parser parse_loopback;   /* struct endpoint */
+value_parser parse_network;    /* struct prefix; bits behind its length are cleared */
 value_parser parse_interface_address; /* struct prefix, whose address is that of an interface */
 
 #endif

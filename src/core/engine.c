@@ -184,10 +184,12 @@ static void rearm(struct engine *e, const struct assoc *a)
 
 static void established(struct engine *e, const struct arrival *in, const struct hub_result *r)
 {
-	if (owner_kind(r->assoc) == OWNER_PEER)
+	if (owner_kind(r->assoc) == OWNER_PEER) {
 		peer_established(e, r->assoc->owner, in);
-	else
+	} else {
+		stream_answered(e, r->assoc->owner, in);
 		map_established(e, r->assoc->owner, in->now);
+	}
 }
 
 static void opened(struct engine *e, const struct arrival *in, const struct hub_result *r)

@@ -21,6 +21,7 @@
  *   mapproto.c  the node's side of the map: registrations
  *   mapquery.c  and what it is asked about peers
  *   relay.c     paths that lead through a map
+ *   stream.c    the way to a map over TCP, where UDP is silent
  *   recall.c    what left of late is sent again through a relay
  *   view.c      pictures for people
  */
@@ -205,6 +206,27 @@ struct registration {
 	struct endpoint observed;
 };
 
+/* The TCP connection to a map over one interface; see stream.c. */
+enum map_stream_state {
+	MAP_STREAM_NONE,    /* there is none, but it may be wanted */
+	MAP_STREAM_OPENING, /* the edge was asked for it */
+	MAP_STREAM_OPEN,    /* datagrams may go over it */
+};
+
+struct map_stream {
+	enum map_stream_state state;
+	bool leads;             /* the map is spoken to over it, since UDP is silent */
+	bool settle;            /* UDP is back, and has not been registered for sure yet */
+	bool udp_known;         /* the map has answered over UDP on this interface */
+	struct endpoint remote; /* where it leads to */
+	u64 asked_at;           /* the first question over UDP since its last answer, 0: none */
+	u64 again_at;           /* it is opened no earlier */
+	u64 until;              /* what is being opened, or not needed any more, goes */
+	u64 udp_at;             /* UDP is tried next, while the stream leads */
+	u32 udp_tries;
+	u32 failures; /* since it was last answered over */
+};
+
 #define MAX_MAP_ENDPOINTS 8u
 
 struct map {
@@ -215,6 +237,8 @@ struct map {
 	struct endpoint endpoints[MAX_MAP_ENDPOINTS];
 	size_t endpoint_count;
 	struct registration registrations[MAX_IFACES];
+	u16 stream_port; /* 0: it takes no TCP connections */
+	struct map_stream streams[MAX_IFACES];
 	u64 next_query;
 	u32 queries; /* since something changed */
 	u64 answered_at;
@@ -447,6 +471,8 @@ void nattest_mapped(struct engine *e, struct map *m, u64 now,
 void nattest_registered(struct engine *e, const struct map *m, const struct arrival *in,
 			const struct endpoint *at, const struct frame_register_response *f);
 void nattest_map_removed(struct engine *e, u64 now, const struct map *m);
+/* m answers over iface, though not over UDP. */
+void nattest_map_alive(struct engine *e, const struct map *m, u64 now, u8 iface);
 void nattest_take(struct engine *e, const struct map *m, const struct arrival *in,
 		  const struct frame_nat_test *f);
 /* Is it a datagram of ours that the NAT has turned back? */

@@ -27,7 +27,7 @@ static bool is_anywhere(const struct address *a)
 }
 
 /* How listener n differs from the asked one, or NATCLASS_SAME when it is nothing for a test. */
-static enum natclass_how relation(const struct mapserver *m, u8 asked, u32 n)
+static enum natclass_how relation(const struct mapserver *m, u32 asked, u32 n)
 {
 	const struct endpoint *a = &m->doors[asked], *b = &m->doors[n];
 
@@ -41,7 +41,7 @@ static enum natclass_how relation(const struct mapserver *m, u8 asked, u32 n)
 
 /* Where the map is reached on an address that is ours only inside of a site, a node outside of it is
  * not told so. It knows itself at which address it reached us: unspecified stands for that. */
-u8 map_others(const struct mapserver *m, u8 asked, const struct endpoint *asker,
+u8 map_others(const struct mapserver *m, u32 asked, const struct endpoint *asker,
 	      struct endpoint ret[static WIRE_OTHERS_MAX])
 {
 	bool outside = !address_is_private(&asker->address);
@@ -63,11 +63,13 @@ u8 map_others(const struct mapserver *m, u8 asked, const struct endpoint *asker,
 	return count;
 }
 
-/* The listener that answers; -1: there is none of the kind. */
-static int answering(const struct mapserver *m, u8 asked, u8 how)
+/* The listener that answers; -1: there is none of the kind, or no NAT that could be tested. */
+static int answering(const struct mapserver *m, u32 asked, u8 how)
 {
+	if (map_is_stream(asked))
+		return -1;
 	if (how == NATCLASS_SAME)
-		return asked;
+		return (int)asked;
 	for (u32 n = 0; asked < m->door_count && n < m->door_count; n++) {
 		if (relation(m, asked, n) == how)
 			return (int)n;
@@ -80,7 +82,7 @@ size_t map_nat_test(struct mapserver *m, struct client *client, const struct rou
 {
 	struct frame response = { .type = FRAME_NAT_TEST };
 	int listener = answering(m, from->listener, f->how);
-	struct route to = { from->endpoint, (u8)listener };
+	struct route to = { from->endpoint, (u32)listener };
 	struct buf *b;
 	int size;
 

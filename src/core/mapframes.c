@@ -132,7 +132,7 @@ static void push_begin(struct push *p, struct mapserver *m, const struct registr
 static void push_sealed(struct mapserver *m, struct buf *b, const struct registry_node *to)
 {
 	struct endpoint endpoints[MAPSERVER_ROUTES];
-	u8 listeners[MAPSERVER_ROUTES];
+	u32 listeners[MAPSERVER_ROUTES];
 	size_t count = registry_routes(to, endpoints, listeners, MAPSERVER_ROUTES);
 
 	for (size_t i = 0; i < count; i++) {
@@ -178,7 +178,7 @@ static u16 expiry_seconds(const struct mapserver *m)
 
 /* Where the datagram came from is what counts, but not when somebody has held it back until later
  * ones were here. What the node says about its LAN and its router is only told on, and only if it can
- * be an address of a host. */
+ * be an address of a host. Nobody can send anything to where a connection comes from. */
 static void on_register(struct question *q, const struct frame_register_request *f)
 {
 	static const struct endpoint none;
@@ -186,7 +186,7 @@ static void on_register(struct question *q, const struct frame_register_request 
 	struct registry_node *node = q->client->node;
 	struct frame response = { .type = FRAME_REGISTER_RESPONSE };
 	const struct registry_place place = {
-		.seen = { .observed = q->from->endpoint,
+		.seen = { .observed = map_is_stream(q->from->listener) ? none : q->from->endpoint,
 			  .lan = endpoint_is_usable(&f->lan) ? f->lan : none,
 			  .mapped = endpoint_is_usable(&f->mapped) ? f->mapped : none },
 		.said = q->said,

@@ -91,12 +91,12 @@ bool map_send_way(struct engine *e, struct map *m, u64 now, const struct map_way
 bool map_send_frames(struct engine *e, struct map *m, u64 now, u8 iface, const struct frame *frames,
 		     size_t count)
 {
-	const struct endpoint *to = map_endpoint(e, m, iface);
-	struct map_way way = { .iface = iface };
+	struct map_way way;
 
-	if (!to)
+	if (!map_way(e, m, iface, &way))
 		return false;
-	way.to = *to;
+	if (way.socket == 0)
+		stream_asked(e, m, now, iface);
 	return map_send_way(e, m, now, &way, frames, count, 0);
 }
 
@@ -108,9 +108,12 @@ static void map_send_initiation(struct engine *e, struct map *m, u64 now)
 		u8 iface = (u8)__builtin_ctz(mask);
 		const struct endpoint *to = map_endpoint(e, m, iface);
 
-		if (to)
-			iface_queue_bytes(e, now, iface, 0, to, bytes, WIRE_INITIATION_SIZE);
+		if (!to)
+			continue;
+		iface_queue_bytes(e, now, iface, 0, to, bytes, WIRE_INITIATION_SIZE);
+		stream_asked(e, m, now, iface);
 	}
+	stream_send_initiation(e, m, now);
 }
 
 static void send_registration(struct engine *e, struct map *m, u64 now, u8 iface)
@@ -153,9 +156,12 @@ static void map_answered(struct engine *e, struct map *m, u64 now, u8 iface)
 	engine_notice(e, NOTICE_MAP_CONNECTED, m->index, 0, 0);
 }
 
+/* What the map sees of a TCP connection is nowhere that a datagram could go to. */
 static void take_registration(struct engine *e, struct map *m, const struct arrival *in,
 			      const struct frame_register_response *f)
 {
+	static const struct endpoint nowhere;
+	const struct endpoint *seen = in->socket == SOCKET_STREAM ? &nowhere : &f->observed;
 	struct registration *r;
 
 	if (f->interface >= MAX_IFACES || !iface_get(e, (u8)f->interface))
@@ -163,11 +169,11 @@ static void take_registration(struct engine *e, struct map *m, const struct arri
 	r = &m->registrations[f->interface];
 	if (r->state != REG_WANTED && r->state != REG_DONE)
 		return;
-	if (!endpoint_equal(&r->observed, &f->observed)) {
+	if (!endpoint_equal(&r->observed, seen)) {
 		/* What the map had to say meanwhile went to where we were. */
 		if (r->observed.address.family)
 			m->next_query = in->now;
-		r->observed = f->observed;
+		r->observed = *seen;
 		engine_notice(e, NOTICE_OBSERVED, f->interface, m->index, 0);
 	}
 	if (r->state == REG_WANTED) {
@@ -180,9 +186,12 @@ static void take_registration(struct engine *e, struct map *m, const struct arri
 	r->answered_at = in->now;
 	r->next = in->now + e->options.scan_interval;
 	r->next_keepalive = in->now + nattest_keepalive(e, (u8)f->interface);
+	if (in->socket == 0)
+		stream_registered(m, in->now, (u8)f->interface);
 	map_arm(e, m, m->next_query);
 	map_arm(e, m, time_min(r->next, r->next_keepalive));
-	nattest_mapped(e, m, in->now, f);
+	if (in->socket == 0)
+		nattest_mapped(e, m, in->now, f);
 	nattest_registered(e, m, in, map_endpoint(e, m, (u8)f->interface), f);
 }
 
@@ -192,10 +201,10 @@ static void take_probe_reply(struct engine *e, struct map *m, const struct arriv
 {
 	struct registration *r = &m->registrations[in->iface];
 
-	if (in->socket != 0 || r->state != REG_DONE)
+	if ((in->socket != 0 && in->socket != SOCKET_STREAM) || r->state != REG_DONE)
 		return;
 	r->next_keepalive = in->now + nattest_keepalive(e, in->iface);
-	if (endpoint_is_usable(seen) && !endpoint_equal(seen, &r->observed))
+	if (in->socket == 0 && endpoint_is_usable(seen) && !endpoint_equal(seen, &r->observed))
 		r->next = in->now;
 	map_arm(e, m, time_min(r->next, r->next_keepalive));
 }
@@ -241,7 +250,8 @@ void map_receive(struct engine *e, struct map *m, const struct arrival *in,
 	struct frame f;
 	int more;
 
-	if (in->socket == 0)
+	stream_answered(e, m, in);
+	if (in->socket == 0 || in->socket == SOCKET_STREAM)
 		map_answered(e, m, in->now, in->iface);
 	while ((more = frame_next(&at, &left, &f)) > 0)
 		map_frame(e, m, in, &f);
@@ -258,11 +268,13 @@ void map_established(struct engine *e, struct map *m, u64 now)
 
 		if (!map_endpoint(e, m, n)) /* the map has no address of this family */
 			continue;
-		r->state = REG_WANTED;
+		if (r->state != REG_DONE) /* else what the map forwards goes on meanwhile */
+			r->state = REG_WANTED;
 		r->next = now;
 		r->tries = 0;
 	}
 	m->queries = 0;
+	m->next_query = time_min(m->next_query, now);
 	map_arm(e, m, now);
 }
 
@@ -315,6 +327,7 @@ static void expire_registration(struct engine *e, struct map *m, u64 now, u8 ifa
 		return;
 	}
 	r->tries++;
+	stream_suspect(e, m, now, iface);
 	suspect_silence(e, m, now);
 }
 
@@ -322,7 +335,8 @@ void map_expire(struct engine *e, struct map *m, u64 now)
 {
 	if (assoc_expire(e->hub, &m->assoc, now))
 		map_send_initiation(e, m, now);
-	m->expiry = assoc_next_expiry(&m->assoc);
+	stream_expire(e, m, now);
+	m->expiry = time_min(assoc_next_expiry(&m->assoc), stream_next_expiry(e, m));
 	if (!assoc_ready(&m->assoc, now))
 		return;
 	for (u8 n = 0; n < MAX_IFACES; n++) {
@@ -336,6 +350,7 @@ void map_expire(struct engine *e, struct map *m, u64 now)
 	}
 	map_expire_query(e, m, now);
 	m->expiry = time_min(m->expiry, time_min(m->next_query, assoc_next_expiry(&m->assoc)));
+	m->expiry = time_min(m->expiry, stream_next_expiry(e, m));
 }
 
 void map_register_soon(struct engine *e, u64 now)
@@ -357,6 +372,7 @@ void map_register_soon(struct engine *e, u64 now)
 void map_iface_added(struct engine *e, struct map *m, u64 now, u8 iface)
 {
 	m->registrations[iface] = (struct registration){ .next = TIME_NEVER };
+	stream_check(e, m, now, iface);
 	if (!map_endpoint(e, m, iface))
 		return;
 	m->registrations[iface].state = REG_WANTED;
@@ -370,6 +386,7 @@ void map_iface_removed(struct engine *e, struct map *m, u64 now, u8 iface)
 {
 	struct registration *r = &m->registrations[iface];
 
+	m->streams[iface] = (struct map_stream){ 0 }; /* it goes with the interface */
 	if (r->state == REG_NONE)
 		return;
 	*r = (struct registration){ .state = REG_CLEARING, .next = now };
@@ -427,6 +444,7 @@ void engine_remove_map(struct engine *e, u64 now, u16 map)
 	if (!m || !m->used)
 		return;
 	map_shutdown(e, m, now);
+	stream_close_all(e, m);
 	assoc_clear(e->hub, &m->assoc);
 	m->used = false;
 	m->expiry = TIME_NEVER;

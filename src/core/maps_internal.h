@@ -28,12 +28,33 @@ struct map_way {
 	struct endpoint to;
 };
 
+/* The one that works: over UDP, or the stream. False: the map has no address of iface's family. */
+bool map_way(const struct engine *e, const struct map *m, u8 iface, struct map_way *ret);
 /* Seals frames, padded to at least pad_to bytes, and queues them. */
 bool map_send_way(struct engine *e, struct map *m, u64 now, const struct map_way *way,
 		  const struct frame *frames, size_t count, u32 pad_to);
-/* The same to the map's own endpoint, through the interface's own socket. */
+/* The same, by the way that works. */
 bool map_send_frames(struct engine *e, struct map *m, u64 now, u8 iface, const struct frame *frames,
 		     size_t count);
+
+/* stream.c */
+/* Something that calls for an answer goes to m over UDP. */
+void stream_asked(struct engine *e, struct map *m, u64 now, u8 iface);
+/* m has said something authentic. */
+void stream_answered(struct engine *e, struct map *m, const struct arrival *in);
+/* m was registered at over UDP, as it says. */
+void stream_registered(struct map *m, u64 now, u8 iface);
+/* m does not answer to so many tries by the way that leads. */
+void stream_suspect(struct engine *e, struct map *m, u64 now, u8 iface);
+/* The initiation in flight, over all streams that lead. */
+void stream_send_initiation(struct engine *e, struct map *m, u64 now);
+/* Closes what does not lead to m any more. */
+void stream_check(struct engine *e, struct map *m, u64 now, u8 iface);
+/* iface leads further than before: what is due later is tried now. */
+void stream_hurry(struct engine *e, struct map *m, u64 now, u8 iface);
+void stream_close_all(struct engine *e, struct map *m);
+u64 stream_next_expiry(const struct engine *e, const struct map *m);
+void stream_expire(struct engine *e, struct map *m, u64 now);
 
 /* relay.c */
 void relay_endpoint(struct endpoint *ret, u16 map, u32 handle, u8 interface);

@@ -124,6 +124,10 @@ static int create_parts(struct mapserver *m)
 	random_fill(&o->random, seed, sizeof(seed));
 	m->registry = registry_create(&o->allocator, seed, o->max_nodes, o->client_expiry);
 	crypto_wipe(seed, sizeof(seed));
+	if (o->max_streams)
+		m->streams = mem_alloc(&o->allocator, o->max_streams * sizeof(*m->streams));
+	if (o->max_streams && !m->streams)
+		return -ENOMEM;
 	return m->registry ? hub_create(&m->hub, &hub) : -ENOMEM;
 }
 
@@ -133,7 +137,8 @@ int mapserver_create(struct mapserver **ret, const struct mapserver_options *opt
 	int r;
 
 	if (!options->max_nodes || options->max_nodes > MAPSERVER_MAX_NODES ||
-	    !options->client_expiry || !options->handshake_rate)
+	    !options->client_expiry || !options->handshake_rate ||
+	    options->max_streams > MAPSERVER_STREAMS)
 		return -EINVAL;
 	m = mem_alloc(&options->allocator, sizeof(*m));
 	if (!m)
@@ -173,6 +178,7 @@ void mapserver_destroy(struct mapserver *m)
 		buf_put(out.buf);
 	registry_destroy(m->registry);
 	hub_destroy(m->hub);
+	mem_free(&a, m->streams, m->options.max_streams * sizeof(*m->streams));
 	crypto_wipe(&m->options.identity, sizeof(m->options.identity));
 	mem_free(&a, m, sizeof(*m));
 }
@@ -226,7 +232,8 @@ static enum drop_reason may_send(struct mapserver *m, const struct route *to, bo
 {
 	if (m->queued - m->taken >= MAPSERVER_QUEUE)
 		return DROP_QUEUE_FULL;
-	if (unasked && !ratelim_table_take(&m->unasked, m->now, &to->endpoint.address))
+	if (unasked && !map_is_stream(to->listener) &&
+	    !ratelim_table_take(&m->unasked, m->now, &to->endpoint.address))
 		return DROP_RATE_LIMITED;
 	return DROP_NONE;
 }
@@ -287,6 +294,10 @@ static void opened(struct mapserver *m, const struct hub_result *result, const s
 		map_forget(m, client);
 		return;
 	}
+	if (map_is_stream(from->listener) && !map_stream_take(m, client, from->listener)) {
+		drop_count(&m->stats.drops, DROP_NOT_ALLOWED);
+		return;
+	}
 	registry_touch(m->registry, m->now, client->node);
 	m->stats.nodes += !client->known;
 	client->known = true;
@@ -323,7 +334,7 @@ static void receive_one(struct mapserver *m, const struct route *from, u8 *data,
 	}
 }
 
-void mapserver_receive(struct mapserver *m, u64 now, u8 listener, const struct endpoint *source,
+void mapserver_receive(struct mapserver *m, u64 now, u32 listener, const struct endpoint *source,
 		       struct buf *b)
 {
 	const struct route from = { .endpoint = *source, .listener = listener };

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * mapserver_internal.h - what mapserver.c (nodes, datagrams, the queue), mapframes.c (what is said
- * inside of a session) and mapdoors.c (listeners, NAT tests) share.
+ * inside of a session), mapdoors.c (listeners, NAT tests) and mapstreams.c (connections) share.
  */
 #ifndef WARP_MAPSERVER_INTERNAL_H
 #define WARP_MAPSERVER_INTERNAL_H
@@ -13,6 +13,12 @@
 
 /* Frames that fit in one datagram. */
 #define MAP_PLAIN_MAX (MAPSERVER_DATAGRAM - WIRE_OVERHEAD)
+
+/* A connection, and whose it is. */
+struct node_stream {
+	u32 listener; /* 0: nobody's yet */
+	u8 key[KEY_SIZE];
+};
 
 struct mapserver {
 	struct mapserver_options options;
@@ -26,6 +32,7 @@ struct mapserver {
 	u32 queued, taken; /* since the beginning */
 	struct endpoint doors[MAPSERVER_LISTENERS];
 	u32 door_count;
+	struct node_stream *streams; /* max_streams of them, or NULL */
 	struct map_outgoing queue[MAPSERVER_QUEUE];
 };
 
@@ -36,12 +43,13 @@ struct client {
 	u64 tidied;        /* when old sessions were last looked for */
 	u64 relay_full_at; /* when its allowance is whole again */
 	bool known;        /* has shown to hold its key */
+	u8 streams;        /* connections that are its own */
 };
 
 /* Where a datagram goes to. */
 struct route {
 	struct endpoint endpoint;
-	u8 listener;
+	u32 listener;
 };
 
 static inline struct client *client_of(const struct registry_node *node)
@@ -66,11 +74,21 @@ void map_forget(struct mapserver *m, struct client *client);
 
 /* mapdoors.c */
 /* Of the listener's family: the other endpoints at which asker may reach us; returns how many. */
-u8 map_others(const struct mapserver *m, u8 asked, const struct endpoint *asker,
+u8 map_others(const struct mapserver *m, u32 asked, const struct endpoint *asker,
 	      struct endpoint ret[static WIRE_OTHERS_MAX]);
 /* Answers with a datagram of its own, of at most room bytes. Returns its size; 0: none was sent. */
 size_t map_nat_test(struct mapserver *m, struct client *client, const struct route *from,
 		    const struct frame_nat_test_request *f, size_t room);
+
+/* mapstreams.c */
+static inline bool map_is_stream(u32 listener)
+{
+	return listener & MAPSERVER_IS_STREAM;
+}
+
+/* An authentic datagram of client has come over the connection, which is its own from now on. False:
+ * it is another's, or client has too many. */
+bool map_stream_take(struct mapserver *m, struct client *client, u32 listener);
 
 /* maprelay.c */
 /* Forwards a datagram of client to the node that it is for. */

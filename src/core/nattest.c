@@ -115,7 +115,8 @@ u64 nattest_keepalive(const struct engine *e, u8 iface)
 
 static void demand(struct engine *e, enum demand_kind kind, u8 iface, u16 socket, u16 port)
 {
-	engine_demand(e, &(struct demand){ kind, iface, socket, port });
+	engine_demand(e, &(struct demand){
+				 .kind = kind, .iface = iface, .socket = socket, .port = port });
 }
 
 static void open_spare(struct engine *e, u8 iface, struct nattest *t, u16 port)
@@ -225,6 +226,29 @@ static bool is_outdone(const struct engine *e, const struct nattest *t, const st
 	       t->class.map_count >= count;
 }
 
+/* Over TCP: what the map sees there says nothing of UDP, which is tested all the same: if it is not
+ * answered, it is blocked. */
+static void registered_by_stream(struct engine *e, const struct map *m, u64 now, u8 iface,
+				 const struct endpoint *at)
+{
+	struct nattest *t = &e->ifaces[iface]->nat;
+
+	if (t->map == MAX_MAPS) {
+		t->map = m->index;
+		natclass_set_map(&t->class, now, at, 1);
+	}
+	nattest_map_alive(e, m, now, iface);
+	run(e, now, iface);
+}
+
+void nattest_map_alive(struct engine *e, const struct map *m, u64 now, u8 iface)
+{
+	struct iface *i = iface_get(e, iface);
+
+	if (i && i->nat.map == m->index)
+		natclass_map_alive(&i->nat.class, now);
+}
+
 void nattest_registered(struct engine *e, const struct map *m, const struct arrival *in,
 			const struct endpoint *at, const struct frame_register_response *f)
 {
@@ -232,6 +256,10 @@ void nattest_registered(struct engine *e, const struct map *m, const struct arri
 	struct nattest *t = &e->ifaces[f->interface]->nat;
 	u8 iface = (u8)f->interface;
 
+	if (at && in->socket == SOCKET_STREAM) {
+		registered_by_stream(e, m, in->now, iface, at);
+		return;
+	}
 	if (!at || is_outdone(e, t, m, 1u + f->count))
 		return;
 	endpoints[0] = *at;

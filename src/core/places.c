@@ -90,7 +90,7 @@ int registry_set_interface(struct registry *r, u64 now, struct registry_node *no
 {
 	struct interface **at = find_interface(node, interface);
 	struct interface *i;
-	bool changed;
+	bool changed = !*at;
 
 	if (interface == WIRE_ALL_INTERFACES)
 		return -EINVAL;
@@ -99,10 +99,9 @@ int registry_set_interface(struct registry *r, u64 now, struct registry_node *no
 	i = *at ? renew_interface(r, now, node, at) : add_interface(r, now, node, interface);
 	if (!i)
 		return -ENOMEM;
-	/* A new one is all zero, and what was observed has a family. */
-	changed = !endpoint_equal(&i->place.seen.observed, &place->seen.observed) ||
-		  !endpoint_equal(&i->place.seen.lan, &place->seen.lan) ||
-		  !endpoint_equal(&i->place.seen.mapped, &place->seen.mapped);
+	changed |= !endpoint_equal(&i->place.seen.observed, &place->seen.observed) ||
+		   !endpoint_equal(&i->place.seen.lan, &place->seen.lan) ||
+		   !endpoint_equal(&i->place.seen.mapped, &place->seen.mapped);
 	i->place = *place;
 	return changed;
 }
@@ -120,6 +119,20 @@ bool registry_clear_interface(struct registry *r, struct registry_node *node, u1
 		return false;
 	drop_interface(r, node, at);
 	return true;
+}
+
+bool registry_clear_listener(struct registry *r, struct registry_node *node, u32 listener)
+{
+	struct interface **at = &node->interfaces;
+	u8 before = node->interface_count;
+
+	while (*at) {
+		if ((*at)->place.listener == listener)
+			drop_interface(r, node, at);
+		else
+			at = &(*at)->next;
+	}
+	return node->interface_count != before;
 }
 
 size_t registry_mappings(const struct registry_node *node, struct wire_mapping *ret, size_t max)
@@ -140,7 +153,7 @@ size_t registry_mappings(const struct registry_node *node, struct wire_mapping *
 }
 
 size_t registry_routes(const struct registry_node *node, struct endpoint *ret_observed,
-		       u8 *ret_listener, size_t max)
+		       u32 *ret_listener, size_t max)
 {
 	size_t count = 0;
 
@@ -152,7 +165,7 @@ size_t registry_routes(const struct registry_node *node, struct endpoint *ret_ob
 }
 
 bool registry_route(const struct registry_node *node, u8 interface, struct endpoint *ret_observed,
-		    u8 *ret_listener)
+		    u32 *ret_listener)
 {
 	const struct interface *i = node->interfaces;
 

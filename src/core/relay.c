@@ -60,17 +60,18 @@ static struct buf *wrap(struct engine *e, u8 iface, const struct buf *b, const s
 bool relay_queue(struct engine *e, u64 now, u8 iface, struct buf *b, const struct queued *q)
 {
 	struct map *m = &e->maps[relay_map(&q->destination)];
-	const struct endpoint *to = map_endpoint(e, m, iface);
 	struct queued outer = *q;
 	struct buf *wrapped;
+	struct map_way way;
 	bool queued = false;
 
-	if (!to || !relay_possible(e, iface, &q->destination))
+	if (!relay_possible(e, iface, &q->destination) || !map_way(e, m, iface, &way))
 		return false;
 	wrapped = wrap(e, iface, b, q);
 	if (!wrapped)
 		return false;
-	outer.destination = *to;
+	outer.destination = way.to;
+	outer.socket = way.socket;
 	outer.relayed = true;
 	if (map_session_seal(m, now, wrapped))
 		queued = iface_queue(e, now, iface, wrapped, &outer);
@@ -91,5 +92,6 @@ void relay_receive(struct engine *e, const struct map *m, const struct arrival *
 		return;
 	}
 	relay_endpoint(&inner.source, m->index, f->handle, f->from);
+	inner.socket = 0;
 	engine_receive_datagram(e, &inner, f->data, f->size);
 }

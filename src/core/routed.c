@@ -12,6 +12,7 @@ static void register_again(struct engine *e, struct map *m, u64 now, u8 iface)
 {
 	struct registration *r = &m->registrations[iface];
 
+	stream_hurry(e, m, now, iface);
 	if (r->state != REG_WANTED)
 		return;
 	r->next = now;

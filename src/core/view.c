@@ -33,6 +33,7 @@ bool engine_view_iface(const struct engine *e, u32 index, struct iface_view *ret
 		ret->map[m].registered = r->state == REG_DONE && e->maps[m].connected;
 		ret->map[m].answered_at = r->answered_at;
 		ret->map[m].observed = r->observed;
+		ret->map[m].stream = e->maps[m].streams[index].leads;
 	}
 	return true;
 }
@@ -121,6 +122,20 @@ static struct endpoint relay_at(const struct engine *e, const struct path *path)
 	return at ? *at : none;
 }
 
+/* A peer's interface that is not observed anywhere, is at the map by TCP. */
+static bool is_by_stream(const struct engine *e, const struct peer *p, const struct path *path)
+{
+	const u16 map = relay_map(&path->remote);
+	const struct mappings *known = p->mappings[map];
+
+	for (u32 n = 0; known && n < known->count; n++) {
+		if (known->entry[n].interface == path->remote.address.bytes[5] &&
+		    !known->entry[n].observed.address.family)
+			return true;
+	}
+	return e->maps[map].streams[path->iface].leads;
+}
+
 bool engine_view_path(const struct engine *e, u32 peer, u32 index, struct path_view *ret)
 {
 	const struct peer *p = peer < e->peer_limit ? e->peers[peer] : NULL;
@@ -150,8 +165,10 @@ bool engine_view_path(const struct engine *e, u32 peer, u32 index, struct path_v
 		.rate_out = path->rate_out,
 		.rate_in = path->rate_in,
 	};
-	if (path_relayed(path))
+	if (path_relayed(path)) {
 		ret->remote = relay_at(e, path);
+		ret->stream = is_by_stream(e, p, path);
+	}
 	return true;
 }
 

@@ -169,9 +169,9 @@ int listeners_fd(const struct listeners *l, size_t socket)
 	return udp_fd(l->sockets[socket]);
 }
 
-size_t listeners_socket(const struct listeners *l, u8 door)
+size_t listeners_socket(const struct listeners *l, u32 door)
 {
-	return l->doors[door].socket;
+	return door < LISTENER_DOORS ? l->doors[door].socket : SIZE_MAX;
 }
 
 /* --- doors ------------------------------------------------------------------------------- */

@@ -38,8 +38,8 @@ int listeners_fd(const struct listeners *l, size_t socket);
 /* How many doors are known by now, and where each is reached. */
 size_t listeners_doors(const struct listeners *l);
 const struct endpoint *listeners_door(const struct listeners *l, u8 door);
-/* Which socket a door belongs to. */
-size_t listeners_socket(const struct listeners *l, u8 door);
+/* Which socket a door belongs to; SIZE_MAX: it is no door. */
+size_t listeners_socket(const struct listeners *l, u32 door);
 
 /* Reads from one socket. Returns how many, at most LISTENER_BATCH; 0: nothing waits; -ENOBUFS: the
  * pool is empty; another -errno. */

@@ -8,6 +8,8 @@
  *   SIGTERM, SIGINT    the end
  *   SIGHUP             read the configuration again: allowed_clients are taken from it
  *
+ * TCP connections have watchers of their own (streams.c).
+ *
  * The next expiry moves away with nearly every datagram. So the timer is armed when it has to ring
  * earlier than it would; when it rings too early it is armed again.
  */
@@ -24,6 +26,7 @@
 #include "allowed.h"
 #include "listeners.h"
 #include "privileges.h"
+#include "streams.h"
 #include "warp/base64.h"
 #include "warp/log.h"
 #include "warp/memory.h"
@@ -42,6 +45,7 @@ struct server {
 	struct slabs *slabs;     /* memory of the core */
 	struct pool *pool;
 	struct listeners *listeners;
+	struct streams *streams;
 	struct mapserver *core;
 	struct ev_loop *loop;
 	ev_io readers[LISTENER_SOCKETS];
@@ -81,6 +85,11 @@ static bool send_held(struct server *s)
 	while (s->held_from < s->held_to) {
 		const struct map_outgoing *first = &s->held[s->held_from];
 
+		if (first->listener & MAPSERVER_IS_STREAM) {
+			streams_send(s->streams, first);
+			let_go(s, 1);
+			continue;
+		}
 		r = listeners_send(s->listeners, first, s->held_to - s->held_from);
 		if (r == -EAGAIN) {
 			wait_until_writable(s, first);
@@ -152,6 +161,15 @@ static void on_timer(struct ev_loop *loop, ev_io *w, int events)
 }
 
 /* --- receiving --------------------------------------------------------------------------- */
+
+/* A connection has told the core something. */
+static void after_stream(void *ctx)
+{
+	struct server *s = ctx;
+
+	flush(s);
+	arm(s);
+}
 
 /* The core is told of doors that were found. */
 static void tell_doors(struct server *s)
@@ -226,6 +244,13 @@ static void on_stats(struct ev_loop *loop, ev_timer *w, int events)
 	log_debug("%llu datagrams relayed, %llu bytes, %llu over a limit",
 		  (unsigned long long)c->relayed, (unsigned long long)c->relayed_bytes,
 		  (unsigned long long)c->relay_limited);
+	log_debug(
+		"TCP: %u nodes, %u strangers; %llu accepted, %llu refused, %llu too slow, %llu bad",
+		streams_stats(s->streams)->known, streams_stats(s->streams)->strangers,
+		(unsigned long long)streams_stats(s->streams)->accepted,
+		(unsigned long long)streams_stats(s->streams)->refused,
+		(unsigned long long)streams_stats(s->streams)->late,
+		(unsigned long long)streams_stats(s->streams)->bad);
 	tell_drops(&c->drops);
 }
 
@@ -237,6 +262,11 @@ static void tell_begin(const struct server *s)
 	log_info("warp-map " WARP_VERSION " has public key %s", key);
 	for (size_t i = 0; i < s->conf->listen_count; i++)
 		log_info("listens on %s", endpoint_text(&s->conf->listen[i]));
+	for (size_t i = 0; i < streams_listeners(s->streams); i++)
+		log_info("takes TCP connections on %s",
+			 endpoint_text(streams_listener(s->streams, i)));
+	if (!s->conf->listen_tcp_count)
+		log_info("takes no TCP connections: nodes whose UDP is blocked do not reach it");
 	if (s->allowed)
 		log_info("%zu clients are allowed", s->conf->allowed_client_count);
 }
@@ -250,15 +280,23 @@ static void on_end(struct ev_loop *loop, ev_signal *w, int events)
 	ev_break(loop, EVBREAK_ALL);
 }
 
-static bool same_listeners(const struct conf_map_server *a, const struct conf_map_server *b)
+static bool same_endpoints(const struct endpoint *a, size_t a_count, const struct endpoint *b,
+			   size_t b_count)
 {
-	if (a->listen_count != b->listen_count)
+	if (a_count != b_count)
 		return false;
-	for (size_t i = 0; i < a->listen_count; i++) {
-		if (!endpoint_equal(&a->listen[i], &b->listen[i]))
+	for (size_t i = 0; i < a_count; i++) {
+		if (!endpoint_equal(&a[i], &b[i]))
 			return false;
 	}
 	return true;
+}
+
+static bool same_listeners(const struct conf_map_server *a, const struct conf_map_server *b)
+{
+	return same_endpoints(a->listen, a->listen_count, b->listen, b->listen_count) &&
+	       same_endpoints(a->listen_tcp, a->listen_tcp_count, b->listen_tcp,
+			      b->listen_tcp_count);
 }
 
 static bool needs_restart(const struct conf_map_server *a, const struct conf_map_server *b)
@@ -319,6 +357,7 @@ static int create_core(struct server *s)
 		.pool = s->pool,
 		.client_expiry = s->conf->client_expiry,
 		.max_nodes = s->conf->max_nodes,
+		.max_streams = streams_most(),
 		.handshake_rate = HANDSHAKE_RATE,
 		.relay = { s->conf->relay_limit / 8, s->conf->relay_total_limit / 8 },
 		.admit = admit,
@@ -326,6 +365,22 @@ static int create_core(struct server *s)
 	};
 
 	return mapserver_create(&s->core, &options);
+}
+
+static int open_streams(struct server *s)
+{
+	const struct streams_options options = {
+		.listen = s->conf->listen_tcp,
+		.listen_count = s->conf->listen_tcp_count,
+		.loop = s->loop,
+		.pool = s->pool,
+		.most = streams_most(),
+		.idle = s->conf->client_expiry,
+		.after = after_stream,
+		.ctx = s,
+	};
+
+	return streams_open(&s->streams, &options);
 }
 
 /* What could fail, in the order in which it is needed. */
@@ -353,6 +408,8 @@ static int create_parts(struct server *s)
 		return r;
 	}
 	r = listeners_open(&s->listeners, s->conf->listen, s->conf->listen_count, s->pool);
+	if (r == 0)
+		r = open_streams(s);
 	return r ? r : privileges_drop();
 }
 
@@ -361,6 +418,7 @@ static void destroy_parts(struct server *s)
 	while (s->held_from < s->held_to)
 		let_go(s, 1);
 	listeners_close(s->listeners);
+	streams_close(s->streams);
 	mapserver_destroy(s->core);
 	slabs_destroy(s->slabs);
 	pool_destroy(s->pool);
@@ -390,6 +448,7 @@ static void watch(struct server *s)
 		s->readers[i].data = s;
 		ev_io_start(s->loop, &s->readers[i]);
 	}
+	streams_start(s->streams, s->core);
 	ev_init(&s->writer, on_writable);
 	s->writer.data = s;
 	ev_io_init(&s->timer, on_timer, s->timer_fd, EV_READ);

@@ -219,6 +219,9 @@ static int add_new(struct daemon *d, struct conf_error *ret_error)
 					       &d->maps[i].index);
 		note(ret_error, &ret, error, "map", conf->maps[i].address.text);
 		d->maps[i].absent = error != 0;
+		if (!error)
+			engine_set_map_stream_port(d->engine, d->now, d->maps[i].index,
+						   conf->maps[i].tcp_port);
 		if (d->maps[i].moved)
 			hosts_apply_map(d, &d->maps[i]);
 	}

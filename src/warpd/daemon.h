@@ -8,6 +8,7 @@
  *   drain.c     what the engine has to give: to sockets, to gates
  *   links.c     a socket for each usable local address
  *   sockets.c   more sockets of these, as the engine demands them
+ *   streams.c   and connections to maps
  *   ports.c     routers let others in
  *   policy.c    what links cost, and how much of their quota is used up
  *   hosts.c     names of maps and peers to endpoints, asked again and again
@@ -58,6 +59,7 @@ struct link {
 	u64 routed_at; /* the last time that the engine was told */
 	ev_io read, write;
 	struct extra *extras; /* more sockets */
+	struct link_stream *streams;
 };
 
 /* A name, or a number, and what it stands for. */
@@ -188,6 +190,14 @@ bool sockets_serve(struct daemon *d);
 /* NULL: there is none of this number (any more). */
 struct udp *socket_of(struct link *l, u16 number);
 void sockets_close(struct daemon *d, struct link *l);
+
+/* --- streams.c --- */
+
+void streams_serve(struct daemon *d, struct link *l, const struct demand *demand);
+/* Sends one datagram over the connection to where it is for; what finds no place is lost. 0, or
+ * -EMSGSIZE. */
+int streams_send(struct daemon *d, struct link *l, const struct outgoing *out);
+void streams_close(struct daemon *d, struct link *l);
 
 /* --- ports.c --- */
 

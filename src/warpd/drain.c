@@ -22,16 +22,32 @@ static size_t run_of(const struct outgoing *out, size_t count)
 	return n;
 }
 
+/* For a connection: nothing has to wait for it. */
+static void send_to_stream(struct daemon *d, struct link *l, const struct outgoing *first)
+{
+	const int r = streams_send(d, l, first);
+
+	if (r)
+		engine_send_failed(d->engine, d->now, l->iface, -r);
+	else
+		engine_sent(d->engine, d->now, l->iface, 1);
+}
+
 /* Sends a batch. False: nothing more can be sent now. */
 static bool send_batch(struct daemon *d, struct link *l)
 {
 	struct outgoing out[UDP_BATCH];
 	size_t sent, count = engine_outgoing(d->engine, d->now, l->iface, out, UDP_BATCH);
-	struct udp *udp = count ? socket_of(l, out[0].socket) : NULL;
+	struct udp *udp;
 	int error = 0;
 
 	if (!count)
 		return false;
+	if (out[0].socket == SOCKET_STREAM) {
+		send_to_stream(d, l, &out[0]);
+		return true;
+	}
+	udp = socket_of(l, out[0].socket);
 	count = run_of(out, count);
 	/* What was for a socket that has been closed is lost. */
 	sent = udp ? udp_send(udp, d->batch, out, count, &error) : count;

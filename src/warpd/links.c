@@ -155,6 +155,7 @@ static void close_link(struct daemon *d, struct link *l)
 	ev_io_stop(d->loop, &l->read);
 	ev_io_stop(d->loop, &l->write);
 	sockets_close(d, l);
+	streams_close(d, l);
 	udp_close(l->udp);
 	l->used = false;
 }

@@ -113,6 +113,10 @@ static void tell(struct daemon *d, const struct notice *n)
 	case NOTICE_MTU:
 		tunnels_follow_mtu(d);
 		break;
+	case NOTICE_STREAM:
+		log_info("%s: map %s is spoken to over %s", iface_name(d, n->b, &iface),
+			 map_name(d, n->a), n->c ? "TCP, since UDP is silent" : "UDP again");
+		break;
 	case NOTICE_KINDS:
 		break;
 	}

@@ -98,8 +98,10 @@ bool sockets_serve(struct daemon *d)
 			continue;
 		if (demand.kind == DEMAND_OPEN_SOCKET)
 			open_socket(d, l, &demand);
-		else
+		else if (demand.kind == DEMAND_CLOSE_SOCKET)
 			close_socket(d, find(l, demand.socket));
+		else
+			streams_serve(d, l, &demand);
 	}
 	return any;
 }

@@ -81,6 +81,7 @@ static json_t *iface_maps(const struct daemon *d, const struct iface_view *v)
 		json_object_set_new(map, "map", json_string(d->conf->maps[i].address.text));
 		json_object_set_new(map, "registered", json_boolean(v->map[at].registered));
 		json_object_set_new(map, "observed", endpoint(&v->map[at].observed));
+		json_object_set_new(map, "over", json_string(v->map[at].stream ? "tcp" : "udp"));
 		json_object_set_new(map, "age", age(d, v->map[at].answered_at));
 		json_array_append_new(ret, map);
 	}
@@ -216,6 +217,9 @@ static json_t *paths(const struct daemon *d, u32 peer)
 		set_iface(d, path, v.iface);
 		json_object_set_new(path, "remote", endpoint(&v.remote));
 		json_object_set_new(path, "origin", json_string(path_origin_name(v.origin)));
+		json_object_set_new(path, "how",
+				    json_string(v.stream ? "relay-tcp" :
+							   path_origin_name(v.origin)));
 		json_object_set_new(path, "state", json_string(path_state_name(v.state)));
 		json_object_set_new(path, "rtt_ms", milliseconds(v.rtt));
 		json_object_set_new(path, "rtt_var_ms", milliseconds(v.rtt_var));

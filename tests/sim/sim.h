@@ -35,6 +35,7 @@
 #define SIM_TUNNELS 8u
 #define SIM_MAPS 4u
 #define SIM_POOL 2048u /* buffers of a host, unless it says otherwise */
+#define SIM_MAP_STREAMS 64u
 #define SIM_PORT_FIRST 40000u
 #define SIM_EPOCH (1000 * NS_PER_S) /* virtual time at the start */
 
@@ -147,7 +148,7 @@ struct sim_stream {
 	u32 acked, sent, expected;        /* numbers of messages, of the next one */
 	u32 tries, duplicates;
 	u64 timer_at, heard_at;
-	void *ctx; /* its host's */
+	u32 number; /* a map's: of its listener */
 };
 
 /* --- NATs --------------------------------------------------------------------------------- */
@@ -264,7 +265,8 @@ struct sim_host {
 	u64 trains;                           /* in which those were sent */
 	/* Called for every payload that is not of a flow. */
 	void (*deliver)(struct sim_host *h, const struct delivery *d);
-	/* What happens to its streams. */
+	u32 streams_begun; /* that came in */
+	/* What happens to its streams; the engine or map is told unless a test listens itself. */
 	void (*on_stream)(struct sim_stream *s, enum sim_stream_event event, const u8 *data,
 			  u32 size);
 };
@@ -472,6 +474,12 @@ void sim_iface_receive(struct sim_iface *i, const struct sim_packet *p);
 void sim_stream_receive(struct sim_iface *i, const struct sim_packet *p);
 void sim_streams_drop(struct sim_iface *i);
 void sim_streams_free(struct sim *sim);
+/* simtcp.c: the streams of engines and maps. */
+void sim_tcp_demand(struct sim_iface *i, const struct demand *d);
+void sim_tcp_event(struct sim_stream *s, enum sim_stream_event event, const u8 *data, u32 size);
+/* An errno, or 0. */
+int sim_tcp_send(struct sim_iface *i, struct buf *b, const struct endpoint *remote);
+int sim_tcp_answer(struct sim_host *map, u32 listener, struct buf *b);
 /* A port that nobody has had for long. */
 u16 sim_free_port(struct sim *sim);
 /* Tells the engine of h, which has just started, everything. */

@@ -210,6 +210,7 @@ static void configure_map(struct sim_host *h, u32 n)
 
 	if (engine_add_map(h->engine, h->sim->now, map->identity.public_key, &index) || index != n)
 		sim_fail(h->sim, "engine_add_map at %s", h->name);
+	engine_set_map_stream_port(h->engine, h->sim->now, index, WIRE_PORT_MAP);
 	engine_set_map_endpoints(h->engine, h->sim->now, index, endpoint, count);
 }
 

@@ -59,6 +59,7 @@ struct sim_host *sim_node(struct sim *sim, const char *name)
 	h->handshake_rate = 100;
 	h->relay = (struct relay_options){ 1250000, 125000000 };
 	h->pool_size = SIM_POOL;
+	h->on_stream = sim_tcp_event;
 	h->timer_at = TIME_NEVER;
 	sim->host[sim->hosts++] = h;
 	return h;
@@ -90,6 +91,8 @@ static int kernel_send(struct sim_iface *i, u16 socket, struct buf *b,
 	const u32 segment = b->segment ? b->segment : b->length;
 	const u32 header = destination->address.family == 6 ? 48 : 28;
 
+	if (socket == SOCKET_STREAM)
+		return sim_tcp_send(i, b, destination);
 	if (i->send_error)
 		return i->send_error;
 	if (i->local.address.family != destination->address.family)
@@ -177,8 +180,10 @@ static void drain_demands(struct sim_host *h)
 				 h->name, d.iface);
 		if (d.kind == DEMAND_OPEN_SOCKET)
 			open_socket(i, &d);
-		else
+		else if (d.kind == DEMAND_CLOSE_SOCKET)
 			sim_socket_close(i, d.socket);
+		else
+			sim_tcp_demand(i, &d);
 	}
 }
 
@@ -206,6 +211,7 @@ static const char *const notice_name[] = {
 	[NOTICE_OVERRIDE] = "override",
 	[NOTICE_IFACE_RESTS] = "iface rests",
 	[NOTICE_MTU] = "mtu",
+	[NOTICE_STREAM] = "stream",
 };
 
 _Static_assert(ARRAY_SIZE(notice_name) == NOTICE_KINDS, "a notice has no name");
@@ -233,9 +239,13 @@ static void drain_map(struct sim_host *h)
 	struct map_outgoing out;
 
 	while (mapserver_next_outgoing(h->map, &out)) {
-		struct sim_iface *i = iface_with_id(h, out.listener);
+		struct sim_iface *i = NULL;
 		int error = ENODEV;
 
+		if (out.listener & MAPSERVER_IS_STREAM)
+			error = sim_tcp_answer(h, out.listener, out.buf);
+		else
+			i = iface_with_id(h, (u8)out.listener);
 		if (i)
 			error = kernel_send(i, 0, out.buf, &out.destination);
 		if (error)
@@ -391,6 +401,7 @@ static void start_map(struct sim_host *h)
 		.pool = h->pool,
 		.client_expiry = h->client_expiry,
 		.max_nodes = 1000,
+		.max_streams = SIM_MAP_STREAMS,
 		.handshake_rate = h->handshake_rate,
 		.relay = h->relay,
 	};

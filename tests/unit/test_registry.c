@@ -313,7 +313,7 @@ static void routes_are_those_heard_last(void **state)
 	BEGIN(f, 8);
 	struct registry_node *a = known(f.r, 0, 0);
 	struct endpoint routes[2], again = endpoint_of(1);
-	u8 listeners[2];
+	u32 listeners[2];
 
 	(void)state;
 	assert_int_equal(registry_routes(a, routes, listeners, 2), 0);
@@ -526,7 +526,7 @@ static void compare_interfaces(const struct registry_node *node, const struct mo
 	struct wire_mapping mapping[REGISTRY_INTERFACES];
 	size_t count = registry_mappings(node, mapping, REGISTRY_INTERFACES), at = 0;
 	struct endpoint routes[2];
-	u8 listeners[2];
+	u32 listeners[2];
 
 	assert_int_equal(count, model_interfaces(model));
 	for (u32 id = 0; id < IDS; id++) {
