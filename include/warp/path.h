@@ -36,13 +36,14 @@ enum path_origin {
 	PATH_FROM_MAP,      /* as the map sees it */
 	PATH_FROM_ROUTER,   /* where its router lets others in, told by the map */
 	PATH_FROM_LAN,      /* the peer's own address, told by the map */
+	PATH_FROM_PEER,     /* the peer has told us itself, in the session */
 	PATH_FROM_OVERRIDE, /* an override replaced what the map sees */
 	PATH_FROM_ARRIVAL,  /* an authenticated datagram came from there */
 	PATH_FROM_RELAY,    /* through a map */
 	PATH_ORIGINS,
 };
 
-/* "static", "map", "router", "lan", "override", "arrival", "relay". */
+/* "static", "map", "router", "lan", "peer", "override", "arrival", "relay". */
 const char *path_origin_name(enum path_origin origin);
 
 #define PATH_PROBES_REMEMBERED 16u
@@ -72,6 +73,7 @@ struct path {
 	bool used;
 	u8 iface;
 	struct endpoint remote;
+	struct endpoint seen; /* where the other end saw us last; family 0: it has not told */
 	enum path_origin origin;
 	enum path_state state;
 	u64 born;

@@ -72,6 +72,7 @@ static void tell_if_changed(struct engine *e, u64 now, u8 iface, struct iface *i
 	    now_is.flags == told->flags && now_is.step == told->step)
 		return;
 	*told = now_is;
+	offers_changed(e, now, 0);
 	tell_soon(e, now, iface);
 }
 
@@ -293,7 +294,7 @@ void nattest_take(struct engine *e, const struct map *m, const struct arrival *i
 	struct natclass_answer a = { .nonce = f->nonce, .from = in->source, .seen = f->seen };
 
 	if (i && in->socket == 0 && f->nonce == i->mapped_nonce && !i->mapped_reached) {
-		iface_mapped_reached(e, in->iface, &i->mapped);
+		iface_mapped_reached(e, in->now, in->iface, &i->mapped);
 		tell_soon(e, in->now, in->iface);
 		return;
 	}
