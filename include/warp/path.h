@@ -37,6 +37,7 @@ enum path_origin {
 	PATH_FROM_MAP,        /* as the map sees it */
 	PATH_FROM_ROUTER,     /* where its router lets others in, told by the map */
 	PATH_FROM_LAN,        /* the peer's own address, told by the map */
+	PATH_FROM_PEER,       /* the peer has told us itself, in the session */
 	PATH_FROM_PREDICTION, /* ports were foreseen */
 	PATH_FROM_PROBE,      /* many ports were tried */
 	PATH_FROM_OVERRIDE,   /* an override replaced what the map sees */
@@ -45,7 +46,7 @@ enum path_origin {
 	PATH_ORIGINS,
 };
 
-/* "static", "map", "router", "lan", "prediction", "probe", "override", "arrival", "relay". */
+/* "static", "map", "router", "lan", "peer", "prediction", "probe", "override", "arrival", "relay". */
 const char *path_origin_name(enum path_origin origin);
 
 #define PATH_PROBES_REMEMBERED 16u
@@ -76,6 +77,7 @@ struct path {
 	u8 iface;
 	u16 socket; /* 0: the interface's own */
 	struct endpoint remote;
+	struct endpoint seen; /* where the other end saw us last; family 0: it has not told */
 	enum path_origin origin;
 	enum path_state state;
 	u64 born;

@@ -38,7 +38,8 @@
  *   0x04 PROBE                stamp u64, sent packets u64, sent bytes u64
  *   0x05 PROBE_REPLY          stamp u64, received packets u64, received bytes u64, endpoint seen
  *   0x06 PEER_ADDRESS_OVERRIDE endpoint to replace
- *   0x07 CANDIDATES           count u8, endpoints
+ *   0x07 CANDIDATES           number u32 (0: no list), taken u32, count u8, then per interface as in
+ *                             MAPPING_RESPONSE
  *   0x08 PUNCH                kind u8, to u8, from u8 (interfaces), round u8, strategy u8, nat [4],
  *                             count u8, ports u16
  *   0x10 REGISTER_REQUEST     interface u16, LAN endpoint, nat [4], mapped endpoint
@@ -178,10 +179,11 @@ enum frame_type {
 	FRAME_NAT_TEST = 0x19,
 };
 
-#define FRAME_LAST 0x80u          /* in the type byte: runs to the end, has no length */
-#define FRAME_PAYLOAD_HEADER 7u   /* type (last), tunnel, sequence */
-#define FRAME_FRAGMENT_HEADER 12u /* type (last), tunnel, sequence, index, unit, last */
-#define FRAME_RELAY_HEADER 7u     /* type (last), handle, to, from */
+#define FRAME_LAST 0x80u            /* in the type byte: runs to the end, has no length */
+#define FRAME_PAYLOAD_HEADER 7u     /* type (last), tunnel, sequence */
+#define FRAME_FRAGMENT_HEADER 12u   /* type (last), tunnel, sequence, index, unit, last */
+#define FRAME_RELAY_HEADER 7u       /* type (last), handle, to, from */
+#define FRAME_CANDIDATES_HEADER 12u /* type, length, number, taken, count */
 /* Of last SHARD frames, by kind. */
 #define FRAME_SHARD_HEADER 8u
 #define FRAME_SHARD_PIECE_HEADER 13u
@@ -189,7 +191,6 @@ enum frame_type {
 #define FRAME_SHARD_PIECE_PARITY_HEADER 15u
 #define SHARD_SIZE_BYTES 2u /* of a payload's size, before its bytes in the sum */
 #define WIRE_SHARDS_MAX 32u /* of a block, data and parity */
-#define WIRE_CANDIDATES_MAX 32u
 #define WIRE_KEYS_MAX 32u
 #define WIRE_PORTS_MAX 64u
 #define WIRE_MAPPINGS_MAX 32u
@@ -247,11 +248,6 @@ struct frame_probe {
 struct frame_probe_reply {
 	u64 stamp, packets, bytes;
 	struct endpoint seen;
-};
-
-struct frame_candidates {
-	u8 count;
-	struct endpoint endpoint[WIRE_CANDIDATES_MAX];
 };
 
 struct wire_nat {
@@ -313,6 +309,14 @@ struct wire_mapping {
 	u8 interface;
 	struct endpoint observed, lan;
 	struct endpoint mapped; /* where the router lets others in; family 0: nowhere */
+};
+
+/* Where the sender may be reached, told to a peer. */
+struct frame_candidates {
+	u32 number; /* of this list, one more for each change; 0: it is none */
+	u32 taken;  /* of the receiver's list that the sender goes by; 0: none */
+	u8 count;
+	struct wire_mapping mapping[WIRE_MAPPINGS_MAX];
 };
 
 struct frame_mapping_response {

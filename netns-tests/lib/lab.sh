@@ -581,10 +581,12 @@ start_warpd()
 # status HOST [FILTER [JQ-ARGUMENTS]]: `warp status --json`, through jq.
 status()
 {
+	local ends
 	warp -s "$LAB/$1.sock" status --json 2>/dev/null | jq -r "${@:3}" "${2:-.}"
-	# 2, 3: the filter is wrong; silence would pass for "it is not so".
-	case ${PIPESTATUS[1]} in
-	0) ;;
+	ends=("${PIPESTATUS[@]}")
+	# 2, 3: the filter is wrong; silence would pass for "it is not so". Of no input, jq says nothing and 0.
+	case ${ends[1]} in
+	0) return "${ends[0]}" ;;
 	2 | 3) lab_die "status of $1: jq does not understand $2" ;;
 	*) return 1 ;;
 	esac

@@ -141,8 +141,9 @@ void attempt_end(const struct punching *c)
 		u16 number = (u16)(a->block + n);
 
 		if (a->socket[n] != ATTEMPT_NONE && !path_uses(c->e, iface, number, 1))
-			engine_demand(c->e,
-				      &(struct demand){ DEMAND_CLOSE_SOCKET, iface, number, 0 });
+			engine_demand(c->e, &(struct demand){ .kind = DEMAND_CLOSE_SOCKET,
+							      .iface = iface,
+							      .socket = number });
 	}
 }
 
@@ -168,8 +169,10 @@ static void ask_for_sockets(const struct punching *c)
 		u16 wish = n && a->local[n - 1] ? (u16)(a->local[n - 1] + 1) : 0;
 
 		a->socket[n] = ATTEMPT_ASKED;
-		engine_demand(c->e, &(struct demand){ DEMAND_OPEN_SOCKET, iface_of(c),
-						      (u16)(a->block + n), wish });
+		engine_demand(c->e, &(struct demand){ .kind = DEMAND_OPEN_SOCKET,
+						      .iface = iface_of(c),
+						      .socket = (u16)(a->block + n),
+						      .port = wish });
 	}
 }
 
@@ -246,7 +249,8 @@ void punch_socket_unused(struct engine *e, u8 iface, u16 socket)
 	if (socket == 0 || !iface_get(e, iface) || find_attempt(e, 0, iface, socket, &c) ||
 	    path_uses(e, iface, socket, 1))
 		return;
-	engine_demand(e, &(struct demand){ DEMAND_CLOSE_SOCKET, iface, socket, 0 });
+	engine_demand(e, &(struct demand){
+				 .kind = DEMAND_CLOSE_SOCKET, .iface = iface, .socket = socket });
 }
 
 /* --- shots ----------------------------------------------------------------------------------- */

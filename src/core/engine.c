@@ -60,6 +60,7 @@ int engine_create(struct engine **ret, const struct engine_options *options)
 	e->expiry = TIME_NEVER;
 	e->shard_budget.limit = pool_available(options->pool) / SHARD_SHARE;
 	e->reorder_budget.limit = pool_available(options->pool) / REORDER_SHARE;
+	e->offers.due = TIME_NEVER;
 	ratelim_init(&e->unknown_index, UNKNOWN_INDEX_RATE, UNKNOWN_INDEX_RATE);
 	for (u32 n = 0; n < MAX_MAPS; n++)
 		e->maps[n].expiry = TIME_NEVER;
@@ -277,6 +278,7 @@ void engine_expire(struct engine *e, u64 now)
 	order_expire(e, now);
 	nattest_expire(e, now);
 	redund_expire(e, now);
+	offers_expire(e, now);
 	for (u32 n = 0; n < e->peer_limit; n++) {
 		if (e->peers[n] && e->peers[n]->expiry <= now)
 			peer_expire(e, e->peers[n], now);
@@ -287,7 +289,7 @@ void engine_expire(struct engine *e, u64 now)
 	}
 	next = time_min(iface_next_expiry(e), fragment_next_expiry(e));
 	next = time_min(next, order_next_expiry(e));
-	next = time_min(next, nattest_next_expiry(e));
+	next = time_min(next, time_min(nattest_next_expiry(e), offers_next_expiry(e)));
 	next = time_min(next, time_min(redund_next_expiry(e), rebuild_next_expiry(e)));
 	for (u32 n = 0; n < e->peer_limit; n++) {
 		if (e->peers[n])

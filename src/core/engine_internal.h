@@ -22,12 +22,14 @@
  *   mapquery.c  and what it is asked about peers
  *   relay.c     paths that lead through a map
  *   stream.c    the way to a map over TCP, where UDP is silent
+ *   offers.c    what peers tell each other of where they may be reached
  *   recall.c    what left of late is sent again through a relay
  *   view.c      pictures for people
  */
 #ifndef WARP_ENGINE_INTERNAL_H
 #define WARP_ENGINE_INTERNAL_H
 
+#include "offers.h"
 #include "warp/engine.h"
 #include "warp/hub.h"
 #include "warp/natclass.h"
@@ -155,7 +157,7 @@ struct override {
 	struct endpoint registered, actual; /* what the map says, what it really is */
 };
 
-/* What one map says of a peer. */
+/* What one map, or it itself, says of a peer. */
 struct mappings {
 	u8 count;
 	u32 handle; /* at this map, 0: it forwards nothing */
@@ -173,7 +175,8 @@ struct peer {
 	struct assoc assoc;
 	struct endpoint fixed[MAX_PEER_ENDPOINTS];
 	size_t fixed_count;
-	struct mappings *mappings[MAX_MAPS]; /* from the allocator, NULL: nothing yet */
+	struct mappings *mappings[MAPPING_SOURCES]; /* from the allocator, NULL: nothing yet */
+	struct offered offered;
 	struct override overrides[MAX_OVERRIDES];
 	struct path paths[MAX_PEER_PATHS];
 	u64 used_mask;         /* paths in use */
@@ -267,6 +270,7 @@ struct engine {
 	struct peer *peers[MAX_PEERS];
 	u32 peer_limit; /* one past the highest in use */
 	struct map maps[MAX_MAPS];
+	struct offers offers;
 	struct tunnel tunnels[MAX_TUNNELS];
 	u16 tunnel_by_id[65536]; /* index + 1, 0: none */
 	struct train train;
@@ -326,7 +330,7 @@ void iface_queue_bytes(struct engine *e, u64 now, u8 iface, u16 socket,
  * NULL: nowhere. */
 const struct endpoint *iface_mapped(const struct engine *e, u8 iface);
 /* A map has got through to external. */
-void iface_mapped_reached(struct engine *e, u8 iface, const struct endpoint *external);
+void iface_mapped_reached(struct engine *e, u64 now, u8 iface, const struct endpoint *external);
 void iface_forget_peer(struct engine *e, u16 peer);
 void iface_forget_tunnel(struct engine *e, u16 tunnel);
 u64 iface_next_expiry(const struct engine *e);

@@ -224,18 +224,28 @@ static void too_long(struct engine *e, struct iface *i, u8 iface, u64 now)
 	}
 }
 
+/* Its path has never answered: a peer may have told us of anything. */
+static bool leads_nowhere(const struct engine *e, struct iface *i, u8 iface)
+{
+	const struct path *path = queued_path(e, iface, outbox_at(&i->outbox, i->outbox.head));
+
+	return path && path->state == PATH_PROBING;
+}
+
 void engine_send_failed(struct engine *e, u64 now, u8 iface, int error)
 {
 	struct iface *i = iface_get(e, iface);
+	bool counts;
 
 	if (!i || outbox_count(&i->outbox) == 0)
 		return;
+	counts = error != EMSGSIZE && !leads_nowhere(e, i, iface);
 	if (error == EMSGSIZE)
 		too_long(e, i, iface, now);
 	else
 		i->send_errors++;
 	outbox_drop(e, i, iface, DROP_SEND_ERROR);
-	if (error != EMSGSIZE && ++i->failures >= e->options.max_consecutive_failures)
+	if (counts && ++i->failures >= e->options.max_consecutive_failures)
 		iface_rest(e, i, iface, now);
 }
 
@@ -292,6 +302,7 @@ static u8 free_iface(const struct engine *e)
 static void iface_added(struct engine *e, u64 now, u8 iface)
 {
 	nat_refresh_all(e, now);
+	offers_changed(e, now, 0);
 	for (u32 n = 0; n < MAX_MAPS; n++) {
 		if (e->maps[n].used)
 			map_iface_added(e, &e->maps[n], now, iface);
@@ -333,6 +344,7 @@ void engine_iface_remove(struct engine *e, u64 now, u8 iface)
 	e->iface_mask &= ~(1u << iface);
 	e->resting_mask &= ~(1u << iface);
 	e->outgoing_mask &= ~(1u << iface);
+	offers_changed(e, now, 0);
 	for (u32 n = 0; n < e->peer_limit; n++) {
 		if (e->peers[n]) {
 			nat_forget_iface(e->peers[n], iface);
@@ -378,6 +390,7 @@ void engine_iface_mapped(struct engine *e, u64 now, u8 iface, const struct endpo
 		return;
 	i->mapped = *external;
 	i->mapped_reached = false;
+	offers_changed(e, now, 0);
 	map_register_soon(e, now);
 }
 
@@ -388,12 +401,15 @@ const struct endpoint *iface_mapped(const struct engine *e, u8 iface)
 	return i && i->mapped_reached ? &i->mapped : NULL;
 }
 
-void iface_mapped_reached(struct engine *e, u8 iface, const struct endpoint *external)
+void iface_mapped_reached(struct engine *e, u64 now, u8 iface, const struct endpoint *external)
 {
 	struct iface *i = iface_get(e, iface);
 
-	if (i && i->mapped.address.family && endpoint_equal(&i->mapped, external))
-		i->mapped_reached = true;
+	if (!i || i->mapped_reached || !i->mapped.address.family ||
+	    !endpoint_equal(&i->mapped, external))
+		return;
+	i->mapped_reached = true;
+	offers_changed(e, now, 0);
 }
 
 /* --- resting --------------------------------------------------------------------------------- */

@@ -175,6 +175,7 @@ static void take_registration(struct engine *e, struct map *m, const struct arri
 			m->next_query = in->now;
 		r->observed = *seen;
 		engine_notice(e, NOTICE_OBSERVED, f->interface, m->index, 0);
+		offers_changed(e, in->now, 0);
 	}
 	if (r->state == REG_WANTED) {
 		m->next_query = in->now;
@@ -450,6 +451,7 @@ void engine_remove_map(struct engine *e, u64 now, u16 map)
 	m->expiry = TIME_NEVER;
 	map_forget_mappings(e, m, now);
 	nattest_map_removed(e, now, m);
+	offers_changed(e, now, 0);
 }
 
 void engine_set_map_endpoints(struct engine *e, u64 now, u16 map, const struct endpoint *endpoints,

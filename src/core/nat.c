@@ -2,8 +2,9 @@
 /*
  * nat.c - candidates and overrides: which paths a peer ought to have.
  *
- * A candidate is an endpoint at which the peer may be reached: configured, as a map sees it, or
- * its own address on a network that we may share. Each local interface gets a path to each
+ * A candidate is an endpoint at which the peer may be reached: configured, as a map sees it, its own
+ * address on a network that we may share, or what it has told us itself inside the session (offers.c).
+ * Each local interface gets a path to each
  * candidate of its family. Behind a symmetric NAT the peer's traffic to us comes from another port
  * than the map sees: the peer says so inside the session (PEER_ADDRESS_OVERRIDE), and for the
  * interface that heard it the true source takes the candidate's place.
@@ -62,6 +63,31 @@ static void relays_collect(const struct engine *e, const struct peer *p, struct 
 	}
 }
 
+static void offer_add(const struct engine *e, struct candidates *c, const struct endpoint *offered)
+{
+	if (!address_is_link_local(&offered->address))
+		candidate_add(e, c, offered, PATH_FROM_PEER);
+}
+
+static void offers_collect(const struct engine *e, const struct peer *p, struct candidates *c)
+{
+	const struct mappings *known = p->mappings[FROM_PEER];
+
+	for (u32 n = 0; known && n < known->count; n++) {
+		offer_add(e, c, &known->entry[n].observed);
+		offer_add(e, c, &known->entry[n].mapped);
+		offer_add(e, c, &known->entry[n].lan);
+	}
+}
+
+/* Nobody else says where the peer is, but it has found us: its addresses are tried from our other
+ * interfaces too. */
+static void arrivals_collect(const struct engine *e, const struct peer *p, struct candidates *c)
+{
+	for (u64 mask = p->usable_mask & ~p->relay_mask; mask; mask &= mask - 1)
+		candidate_add(e, c, &p->paths[__builtin_ctzll(mask)].remote, PATH_FROM_ARRIVAL);
+}
+
 /* The best known come first: they get the places when there are too many. */
 static void candidates_collect(const struct engine *e, const struct peer *p, struct candidates *c)
 {
@@ -85,12 +111,9 @@ static void candidates_collect(const struct engine *e, const struct peer *p, str
 		}
 	}
 	relays_collect(e, p, c);
-	if (c->count > 0)
-		return;
-	/* Nobody says where the peer is, but it has found us: try its addresses from our other
-	 * interfaces too. */
-	for (u64 mask = p->usable_mask; mask; mask &= mask - 1)
-		candidate_add(e, c, &p->paths[__builtin_ctzll(mask)].remote, PATH_FROM_ARRIVAL);
+	if (c->count == 0)
+		arrivals_collect(e, p, c);
+	offers_collect(e, p, c);
 }
 
 /* --- overrides ------------------------------------------------------------------------------- */
@@ -108,7 +131,7 @@ static struct override *override_find(struct peer *p, u8 iface, const struct end
 
 static bool is_mapped(const struct peer *p, const struct endpoint *endpoint)
 {
-	for (u32 m = 0; m < MAX_MAPS; m++) {
+	for (u32 m = 0; m < MAPPING_SOURCES; m++) {
 		for (u32 n = 0; p->mappings[m] && n < p->mappings[m]->count; n++) {
 			if (endpoint_equal(&p->mappings[m]->entry[n].observed, endpoint))
 				return true;
@@ -214,7 +237,7 @@ static void want_path(struct engine *e, struct peer *p, u64 now, u8 iface,
 		      const struct candidate *c, bool make, u64 *wanted)
 {
 	const struct override *o = override_find(p, iface, &c->endpoint);
-	bool replaced = o && c->origin == PATH_FROM_MAP;
+	bool replaced = o && (c->origin == PATH_FROM_MAP || c->origin == PATH_FROM_PEER);
 	const struct endpoint *remote = replaced ? &o->actual : &c->endpoint;
 	int n;
 

@@ -73,6 +73,7 @@ static void tell_if_changed(struct engine *e, u64 now, u8 iface, struct iface *i
 		return;
 	*told = now_is;
 	punch_nat_changed(e, now, iface);
+	offers_changed(e, now, 0);
 	tell_soon(e, now, iface);
 }
 
@@ -322,7 +323,7 @@ void nattest_take(struct engine *e, const struct map *m, const struct arrival *i
 	struct natclass_answer a = { .nonce = f->nonce, .from = in->source, .seen = f->seen };
 
 	if (i && in->socket == 0 && f->nonce == i->mapped_nonce && !i->mapped_reached) {
-		iface_mapped_reached(e, in->iface, &i->mapped);
+		iface_mapped_reached(e, in->now, in->iface, &i->mapped);
 		tell_soon(e, in->now, in->iface);
 		return;
 	}

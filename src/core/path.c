@@ -39,8 +39,10 @@ const char *path_state_name(enum path_state state)
 
 const char *path_origin_name(enum path_origin origin)
 {
-	static const char *const names[] = { "static", "map",      "router",  "lan",  "prediction",
-					     "probe",  "override", "arrival", "relay" };
+	static const char *const names[] = {
+		"static",     "map",   "router",   "lan",     "peer",
+		"prediction", "probe", "override", "arrival", "relay"
+	};
 
 	_Static_assert(ARRAY_SIZE(names) == PATH_ORIGINS, "an origin has no name");
 	return origin < PATH_ORIGINS ? names[origin] : "?";

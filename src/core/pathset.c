@@ -143,13 +143,15 @@ static u32 smallest_datagram(const struct peer *p, u64 mask)
 	return size;
 }
 
-static void tell_connection(struct engine *e, struct peer *p)
+static void tell_connection(struct engine *e, struct peer *p, u64 now)
 {
 	bool connected = p->usable_mask != 0 && p->assoc.current;
 
 	if (connected == p->connected)
 		return;
 	p->connected = connected;
+	if (connected)
+		offers_connected(e, p, now);
 	engine_notice(e, connected ? NOTICE_PEER_CONNECTED : NOTICE_PEER_DISCONNECTED, p->index, 0,
 		      0);
 }
@@ -300,7 +302,7 @@ void pathset_update(struct engine *e, struct peer *p, u64 now)
 	p->datagram_max = smallest_datagram(p, p->usable_mask ? p->usable_mask : p->backup_mask);
 	if (p->datagram_max != before)
 		engine_notice(e, NOTICE_MTU, p->index, 0, 0);
-	tell_connection(e, p);
+	tell_connection(e, p, now);
 	watch_silence(e, p, now, live);
 }
 

@@ -186,6 +186,7 @@ static void session_begins(struct engine *e, struct peer *p, u64 now)
 	for (u64 mask = p->used_mask; mask; mask &= mask - 1)
 		path_session_begins(&p->paths[__builtin_ctzll(mask)], crossed);
 	probe_all(e, p, now);
+	offers_session_begins(e, p, now);
 	pathset_update(e, p, now);
 }
 
@@ -236,6 +237,7 @@ static void take_reply(struct engine *e, struct peer *p, const struct arrival *i
 		return;
 	if (!path_relayed(&p->paths[path]))
 		recall_answered(p, reply->stamp);
+	offers_seen(e, &p->paths[path], in, &reply->seen);
 	grew = pmtu_answered(&p->paths[path].pmtu, in->now, reply->stamp);
 	if (path_take_reply(&p->paths[path], in->now, reply))
 		path_changed(e, p, in->now, (u32)path);
@@ -266,6 +268,9 @@ static void peer_frame(struct engine *e, struct peer *p, const struct arrival *i
 	case FRAME_PUNCH:
 		punch_take(e, p, in, &f->punch);
 		break;
+	case FRAME_CANDIDATES:
+		offers_take(e, p, in, path, &f->candidates);
+		break;
 	case FRAME_CLOSE:
 		peer_take_close(e, p, in);
 		break;
@@ -281,7 +286,7 @@ void peer_receive(struct engine *e, struct peer *p, const struct arrival *in,
 	size_t left = r->plain_size;
 	u8 *at = r->plain;
 	struct frame f;
-	u32 probes = 0;
+	u32 asked = 0;
 	int more;
 
 	if (n < 0) {
@@ -299,7 +304,7 @@ void peer_receive(struct engine *e, struct peer *p, const struct arrival *in,
 	}
 	while ((more = frame_next(&at, &left, &f)) > 0) {
 		/* One answer a datagram: a peer shall not make us its amplifier. */
-		if (f.type != FRAME_PROBE || probes++ == 0)
+		if ((f.type != FRAME_PROBE && f.type != FRAME_CANDIDATES) || asked++ == 0)
 			peer_frame(e, p, in, n, &f);
 	}
 	if (more < 0)
@@ -381,11 +386,13 @@ void peer_expire(struct engine *e, struct peer *p, u64 now)
 		nat_refresh(e, p, now);
 	punch_expire(e, p, now);
 	pathset_update(e, p, now);
+	offers_peer_expire(e, p, now);
 	if (p->datagram_max != before)
 		peer_busy(e, p, now);
 	p->expiry = time_min(assoc_next_expiry(&p->assoc), pathset_silent_expiry(p));
 	p->expiry = time_min(p->expiry, pathset_relay_expiry(p));
 	p->expiry = time_min(p->expiry, punch_expiry(p));
+	p->expiry = time_min(p->expiry, offers_peer_expiry(p));
 	for (u64 mask = p->used_mask; mask; mask &= mask - 1)
 		p->expiry = time_min(p->expiry, path_expiry(&p->paths[__builtin_ctzll(mask)]));
 }

@@ -66,6 +66,7 @@ int engine_add_peer(struct engine *e, u64 now, const struct peer_options *option
 	p->expiry = TIME_NEVER;
 	memcpy(p->name, options->name, sizeof(p->name));
 	assoc_init(&p->assoc, options->public_key, options->preshared_key, p);
+	offers_begin(p);
 	for (u32 n = 0; n < MAX_TUNNELS; n++)
 		flow_begin(e, &p->flows[n]);
 	e->peers[index] = p;
@@ -108,7 +109,7 @@ void engine_remove_peer(struct engine *e, u64 now, u16 peer)
 	punch_close(e, p, now);
 	allowedips_remove_peer(e->allowedips, peer);
 	assoc_clear(e->hub, &p->assoc);
-	for (u32 n = 0; n < MAX_MAPS; n++)
+	for (u32 n = 0; n < MAPPING_SOURCES; n++)
 		mem_free(a, p->mappings[n], sizeof(*p->mappings[n]));
 	crypto_wipe(p, sizeof(*p));
 	mem_free(a, p, sizeof(*p));

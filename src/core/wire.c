@@ -131,24 +131,6 @@ static void read_override(struct reader *r, struct endpoint *ret)
 		*ret = e;
 }
 
-static void read_candidates(struct reader *r, struct frame_candidates *ret)
-{
-	struct frame_candidates f = { 0 };
-
-	f.count = take_count(r, WIRE_CANDIDATES_MAX);
-	for (u8 i = 0; i < f.count; i++)
-		take_endpoint(r, &f.endpoint[i]);
-	if (!r->bad)
-		*ret = f;
-}
-
-static void write_candidates(struct writer *w, const struct frame_candidates *f)
-{
-	give_u8(w, f->count);
-	for (u8 i = 0; i < f->count; i++)
-		give_endpoint(w, &f->endpoint[i]);
-}
-
 static void read_deregister(struct reader *r, struct frame_deregister *ret)
 {
 	u16 interface = take_u16(r);
@@ -190,7 +172,7 @@ static void read_body(struct reader *r, u8 type, struct frame *ret)
 		read_override(r, &ret->override);
 		break;
 	case FRAME_CANDIDATES:
-		read_candidates(r, &ret->candidates);
+		frame_read_candidates(r, &ret->candidates);
 		break;
 	case FRAME_PUNCH:
 		frame_read_punch(r, &ret->punch);
@@ -260,7 +242,7 @@ static bool is_writable(const struct frame *f)
 	case FRAME_SHARD:
 		return shard_is_writable(&f->shard);
 	case FRAME_CANDIDATES:
-		return f->candidates.count <= WIRE_CANDIDATES_MAX;
+		return f->candidates.count <= WIRE_MAPPINGS_MAX;
 	case FRAME_PUNCH:
 		return f->punch.count <= WIRE_PORTS_MAX;
 	case FRAME_REGISTER_RESPONSE:
@@ -308,7 +290,7 @@ static void write_body(struct writer *w, const struct frame *f)
 		give_endpoint(w, &f->override);
 		break;
 	case FRAME_CANDIDATES:
-		write_candidates(w, &f->candidates);
+		frame_write_candidates(w, &f->candidates);
 		break;
 	case FRAME_PUNCH:
 		frame_write_punch(w, &f->punch);

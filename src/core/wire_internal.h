@@ -16,6 +16,8 @@ void frame_read_mapping_request(struct reader *r, struct frame_mapping_request *
 void frame_write_mapping_request(struct writer *w, const struct frame_mapping_request *f);
 void frame_read_mapping_response(struct reader *r, struct frame_mapping_response *ret);
 void frame_write_mapping_response(struct writer *w, const struct frame_mapping_response *f);
+void frame_read_candidates(struct reader *r, struct frame_candidates *ret);
+void frame_write_candidates(struct writer *w, const struct frame_candidates *f);
 void frame_read_nat_test_request(struct reader *r, struct frame_nat_test_request *ret);
 void frame_write_nat_test_request(struct writer *w, const struct frame_nat_test_request *f);
 void frame_read_nat_test(struct reader *r, struct frame_nat_test *ret);

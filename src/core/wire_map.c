@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * wire_map.c - the bodies of what nodes and maps say to one another; see wire.c.
+ * wire_map.c - the bodies of what nodes and maps say to one another, and of what peers tell each other
+ * in the same form; see wire.c.
  */
 #include "wire_internal.h"
 
@@ -70,6 +71,31 @@ void frame_write_mapping_request(struct writer *w, const struct frame_mapping_re
 	give_bytes(w, f->keys, f->count * (size_t)KEY_SIZE);
 }
 
+/* Their number, and so many. */
+static u8 take_mappings(struct reader *r, struct wire_mapping ret[static WIRE_MAPPINGS_MAX])
+{
+	u8 count = take_count(r, WIRE_MAPPINGS_MAX);
+
+	for (u8 i = 0; i < count; i++) {
+		ret[i].interface = take_u8(r);
+		take_endpoint(r, &ret[i].observed);
+		take_endpoint(r, &ret[i].lan);
+		take_endpoint(r, &ret[i].mapped);
+	}
+	return count;
+}
+
+static void give_mappings(struct writer *w, const struct wire_mapping *mapping, u8 count)
+{
+	give_u8(w, count);
+	for (u8 i = 0; i < count; i++) {
+		give_u8(w, mapping[i].interface);
+		give_endpoint(w, &mapping[i].observed);
+		give_endpoint(w, &mapping[i].lan);
+		give_endpoint(w, &mapping[i].mapped);
+	}
+}
+
 void frame_read_mapping_response(struct reader *r, struct frame_mapping_response *ret)
 {
 	struct frame_mapping_response f = { 0 };
@@ -77,13 +103,7 @@ void frame_read_mapping_response(struct reader *r, struct frame_mapping_response
 	take_bytes(r, f.key, sizeof(f.key));
 	f.flags = take_u8(r);
 	f.handle = take_u32(r);
-	f.count = take_count(r, WIRE_MAPPINGS_MAX);
-	for (u8 i = 0; i < f.count; i++) {
-		f.mapping[i].interface = take_u8(r);
-		take_endpoint(r, &f.mapping[i].observed);
-		take_endpoint(r, &f.mapping[i].lan);
-		take_endpoint(r, &f.mapping[i].mapped);
-	}
+	f.count = take_mappings(r, f.mapping);
 	if (!r->bad)
 		*ret = f;
 }
@@ -93,13 +113,25 @@ void frame_write_mapping_response(struct writer *w, const struct frame_mapping_r
 	give_bytes(w, f->key, sizeof(f->key));
 	give_u8(w, f->flags);
 	give_u32(w, f->handle);
-	give_u8(w, f->count);
-	for (u8 i = 0; i < f->count; i++) {
-		give_u8(w, f->mapping[i].interface);
-		give_endpoint(w, &f->mapping[i].observed);
-		give_endpoint(w, &f->mapping[i].lan);
-		give_endpoint(w, &f->mapping[i].mapped);
-	}
+	give_mappings(w, f->mapping, f->count);
+}
+
+void frame_read_candidates(struct reader *r, struct frame_candidates *ret)
+{
+	struct frame_candidates f = { 0 };
+
+	f.number = take_u32(r);
+	f.taken = take_u32(r);
+	f.count = take_mappings(r, f.mapping);
+	if (!r->bad)
+		*ret = f;
+}
+
+void frame_write_candidates(struct writer *w, const struct frame_candidates *f)
+{
+	give_u32(w, f->number);
+	give_u32(w, f->taken);
+	give_mappings(w, f->mapping, f->count);
 }
 
 void frame_read_nat_test_request(struct reader *r, struct frame_nat_test_request *ret)

@@ -126,7 +126,7 @@ static void ask(struct node *n, const struct frame_nat_test_request *q, u32 coun
 	f[count].type = FRAME_CANDIDATES;
 	f[count].candidates.count = filling;
 	for (u8 i = 0; i < filling; i++)
-		f[count].candidates.endpoint[i] = door[MAIN];
+		f[count].candidates.mapping[i].lan = door[MAIN];
 	node_seal(&w, n, f, count + 1);
 	memcpy(buf_data(b), w.last, w.last_size);
 	b->length = (u32)w.last_size;

@@ -195,9 +195,15 @@ static const struct example examples[] = {
 	{ "06 0013 " SIX_HEX, { .type = FRAME_OVERRIDE, .override = SIX } },
 	{ "06 0007 " FOUR_HEX, { .type = FRAME_OVERRIDE, .override = FOUR } },
 	{ "06 0001 00", { .type = FRAME_OVERRIDE, .override = { { 0 }, 0 } } },
-	{ "07 0001 00", { .type = FRAME_CANDIDATES, .candidates = { .count = 0 } } },
-	{ "07 001b 02 " FOUR_HEX SIX_HEX,
-	  { .type = FRAME_CANDIDATES, .candidates = { 2, { FOUR, SIX } } } },
+	{ "07 0009 00000000 00000102 00",
+	  { .type = FRAME_CANDIDATES, .candidates = { .number = 0, .taken = 0x102 } } },
+	{ "07 0029 01020304 00000005 02 07 " FOUR_HEX SIX_HEX "00 08 00 00 00",
+	  { .type = FRAME_CANDIDATES,
+	    .candidates = { .number = 0x01020304,
+			    .taken = 5,
+			    .count = 2,
+			    .mapping = { { .interface = 7, .observed = FOUR, .lan = SIX },
+					 { .interface = 8 } } } } },
 	{ "08 000a 00 03 01 ff 02 03 02 05 fe 00",
 	  { .type = FRAME_PUNCH,
 	    .punch = { PUNCH_OFFER, 3, 1, 255, 2, { 3, 2, 5, -2 }, 0, { 0 } } } },
@@ -426,22 +432,23 @@ static void bytes_behind_the_known_fields_are_ignored(void **state)
 static void malformed_frames_are_errors(void **state)
 {
 	static const char *const bad[] = {
-		"06 0007 05 1234 c0000201",                      /* a family that is none */
-		"07 0001 21",                                    /* more candidates than allowed */
-		"08 0009 02 03 01 07 04 00 00 00 00",            /* nothing is counted */
-		"08 000a 02 03 01 07 04 00 00 00 00 41",         /* more ports than allowed */
-		"08 000c 02 03 01 07 04 00 00 00 00 02 1234",    /* fewer than counted */
-		"11 0006 0102 003c 00 09",                       /* more others than allowed */
-		"07 0008 02 " FOUR_HEX,                          /* fewer than counted */
-		"12 0001 21",                                    /* more keys than allowed */
-		"12 0021 02 " KEY_1,                             /* fewer than counted */
-		"13 0026 " KEY_1 " 00 00000000 21",              /* more mappings than allowed */
-		"13 002e " KEY_1 " 00 00000000 01 07 " FOUR_HEX, /* half a mapping */
-		"02 000f 0102 03040506 00 0000 000b 77617270",   /* fragments of nothing */
-		"02 000b 0102 03040506 03 0004 000b",            /* starts at the end */
-		"02 000b 0102 03040506 00 0004 000b",            /* no data */
-		"02 000f 0102 03040506 03 0004 000b 77617270",   /* starts behind the end */
-		"02 000f 0102 03040506 02 0004 000a 77617270",   /* ends behind the end */
+		"06 0007 05 1234 c0000201",                   /* a family that is none */
+		"07 0009 00000001 00000000 21",               /* more candidates than allowed */
+		"07 0008 00000001 00000000",                  /* no count of them */
+		"08 0009 02 03 01 07 04 00 00 00 00",         /* nothing is counted */
+		"08 000a 02 03 01 07 04 00 00 00 00 41",      /* more ports than allowed */
+		"08 000c 02 03 01 07 04 00 00 00 00 02 1234", /* fewer than counted */
+		"11 0006 0102 003c 00 09",                    /* more others than allowed */
+		"07 0013 00000001 00000000 02 07" FOUR_HEX "0000", /* fewer than counted */
+		"12 0001 21",                                      /* more keys than allowed */
+		"12 0021 02 " KEY_1,                               /* fewer than counted */
+		"13 0026 " KEY_1 " 00 00000000 21",                /* more mappings than allowed */
+		"13 002e " KEY_1 " 00 00000000 01 07 " FOUR_HEX,   /* half a mapping */
+		"02 000f 0102 03040506 00 0000 000b 77617270",     /* fragments of nothing */
+		"02 000b 0102 03040506 03 0004 000b",              /* starts at the end */
+		"02 000b 0102 03040506 00 0004 000b",              /* no data */
+		"02 000f 0102 03040506 03 0004 000b 77617270",     /* starts behind the end */
+		"02 000f 0102 03040506 02 0004 000a 77617270",     /* ends behind the end */
 		"02 000e 0102 03040506 00 0004 000b 776172",     /* shorter than a unit, not last */
 		"02 0010 0102 03040506 00 0004 000b 7761727000", /* longer than a unit */
 		"02 000f 0102 03040506 ff ffff 000b 77617270",   /* index x unit is large */
@@ -477,7 +484,7 @@ static void more_things_than_a_frame_may_hold_are_an_error(void **state)
 		size_t before, each; /* bytes in front of the count, and of one thing */
 		u8 max;
 	} cases[] = {
-		{ FRAME_CANDIDATES, 0, 1, WIRE_CANDIDATES_MAX },
+		{ FRAME_CANDIDATES, 8, 4, WIRE_MAPPINGS_MAX },
 		{ FRAME_PUNCH, 9, 2, WIRE_PORTS_MAX },
 		{ FRAME_MAPPING_REQUEST, 0, KEY_SIZE, WIRE_KEYS_MAX },
 		{ FRAME_MAPPING_RESPONSE, KEY_SIZE + 5, 4, WIRE_MAPPINGS_MAX },
@@ -544,7 +551,7 @@ static void what_could_not_be_read_again_is_not_put(void **state)
 			     .data = data,
 			     .size = 4 } },
 		{ .type = 0x7f, .close = { 0 } },
-		{ .type = FRAME_CANDIDATES, .candidates = { .count = WIRE_CANDIDATES_MAX + 1 } },
+		{ .type = FRAME_CANDIDATES, .candidates = { .count = WIRE_MAPPINGS_MAX + 1 } },
 		{ .type = FRAME_PUNCH, .punch = { .count = WIRE_PORTS_MAX + 1 } },
 		{ .type = FRAME_MAPPING_REQUEST, .mapping_request = { WIRE_KEYS_MAX + 1, keys } },
 		{ .type = FRAME_MAPPING_RESPONSE,
