@@ -31,6 +31,9 @@ enum iface_need {
 	IFACE_NEEDS,
 };
 
+/* "none", "always", "loss", "life". */
+const char *iface_need_name(enum iface_need need);
+
 #define WEIGHT_MAX 100u
 
 /* All zero is the policy of an interface that no one has said anything about. */

@@ -36,6 +36,14 @@ const char *iface_cost_name(enum iface_cost cost)
 	return cost < IFACE_COSTS ? names[cost] : "?";
 }
 
+const char *iface_need_name(enum iface_need need)
+{
+	static const char *const names[] = { "none", "always", "loss", "life" };
+
+	_Static_assert(ARRAY_SIZE(names) == IFACE_NEEDS, "a need has no name");
+	return need < IFACE_NEEDS ? names[need] : "?";
+}
+
 static u64 bit(u32 path)
 {
 	return UINT64_C(1) << path;
