@@ -126,6 +126,7 @@ struct conf {
 	int nice;                /* priority of the process, -20 (first) to 19 */
 	u64 spin; /* ns to look again before sleeping while data flows; CONF_SPIN_AUTO */
 	char control_socket[108];
+	char state_directory[CONF_TEXT]; /* "": what systemd says, or /var/lib/warp */
 	struct conf_interfaces interfaces;
 	struct conf_map *maps;
 	size_t map_count;

@@ -69,7 +69,8 @@ struct path_ledger {
 	u64 sent, received; /* newest pair */
 	u64 lost_before;    /* in earlier lives of either end */
 	u64 received_base;  /* our arrivals before the sender's present life */
-	double loss;        /* 0..1, smoothed */
+	double loss;        /* 0..1, smoothed; outages do not count */
+	double recent;      /* the same, over the last few */
 };
 
 struct path {
@@ -80,6 +81,8 @@ struct path {
 	struct endpoint seen; /* where the other end saw us last; family 0: it has not told */
 	enum path_origin origin;
 	enum path_state state;
+	u8 cost, weight; /* of the interface: enum iface_cost, 1..WEIGHT_MAX */
+	u8 remote_cost;  /* of the other end, as it says */
 	u64 born;
 	u64 next_probe;
 	u64 probed_at;         /* the last probe */

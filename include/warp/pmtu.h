@@ -31,6 +31,8 @@ void pmtu_set_ceiling(struct pmtu *p, u64 now, u32 ceiling);
 /* The path has come to life: search from now on. */
 void pmtu_start(struct pmtu *p, u64 now);
 u64 pmtu_next_expiry(const struct pmtu *p);
+/* The size is found, and no probe is under way. */
+bool pmtu_settled(const struct pmtu *p);
 /* Size of the padded probe to send now (its stamp is to be told by pmtu_sent), or 0. timeout: how
  * long an answer may take, ns. */
 u32 pmtu_poll(struct pmtu *p, u64 now, u64 timeout);

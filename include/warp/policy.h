@@ -22,6 +22,18 @@ enum iface_cost {
 /* "free", "metered", "backup", "barred". */
 const char *iface_cost_name(enum iface_cost cost);
 
+/* Why an interface carries data now. */
+enum iface_need {
+	NEED_NONE,   /* it does not: cheaper ones do, or no path over it works */
+	NEED_ALWAYS, /* it is free */
+	NEED_LOSS,   /* the free ones lose too much */
+	NEED_LIFE,   /* no cheaper one is sure to live */
+	IFACE_NEEDS,
+};
+
+/* "none", "always", "loss", "life". */
+const char *iface_need_name(enum iface_need need);
+
 #define WEIGHT_MAX 100u
 
 /* All zero is the policy of an interface that no one has said anything about. */

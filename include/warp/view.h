@@ -16,6 +16,8 @@ struct iface_view {
 	u32 mtu;
 	bool resting;
 	u64 sent_packets, sent_bytes, received_packets, received_bytes, send_errors;
+	struct iface_policy policy; /* as it is applied */
+	enum iface_need need;
 	struct nat_class nat;
 	struct endpoint mapped; /* by the router; family 0: it is not */
 	bool mapped_reached;    /* a map got through to it */
@@ -66,6 +68,8 @@ struct path_view {
 	enum path_origin origin;
 	enum path_state state;
 	bool stream;            /* relayed, and one end or both reach the map over TCP only */
+	enum iface_cost cost;   /* of its costlier end */
+	bool resting;           /* not needed, because of its cost */
 	u64 rtt, rtt_var;       /* ns, 0: unknown */
 	u32 mtu;                /* bytes of UDP payload known to pass */
 	u64 sent, sent_bytes;   /* transport datagrams */

@@ -62,6 +62,7 @@
 #include "warp/crypto.h"
 #include "warp/endpoint.h"
 #include "warp/handshake.h"
+#include "warp/policy.h"
 
 #define WIRE_PROLOGUE "warp protocol 1"
 #define WIRE_PORT_MAP 13116u /* default port of warp-map */
@@ -241,13 +242,17 @@ struct frame_shard {
 	u32 size;
 };
 
+/* cost: that of the sender's interface (enum iface_cost). 0 is not written, and what says nothing is
+ * 0, as in versions that knew no costs. */
 struct frame_probe {
 	u64 stamp, packets, bytes;
+	u8 cost;
 };
 
 struct frame_probe_reply {
 	u64 stamp, packets, bytes;
 	struct endpoint seen;
+	u8 cost;
 };
 
 struct wire_nat {

@@ -350,6 +350,19 @@ static int parse_nice(struct reader *r, const struct schema_key *key, const stru
 	return 0;
 }
 
+static int parse_directory(struct reader *r, const struct schema_key *key, const struct value *v,
+			   void *ret)
+{
+	if (v->text[0] != '/')
+		return reader_fail(r, v->place, "%s '%s' must be the absolute path of a directory",
+				   key->name, SHOWN(v));
+	if (v->size >= key->size)
+		return reader_fail(r, v->place, "%s has %zu characters; at most %zu are possible",
+				   key->name, v->size, key->size - 1);
+	memcpy(ret, v->text, v->size + 1);
+	return 0;
+}
+
 /* "auto" is CONF_SPIN_AUTO. */
 static int parse_spin(struct reader *r, const struct schema_key *key, const struct value *v,
 		      void *ret)
@@ -380,6 +393,10 @@ static const struct schema_key top_keys[] = {
 	  .parse = parse_socket_path,
 	  .size = sizeof(((struct conf *)0)->control_socket),
 	  .fallback = CONF_CONTROL_SOCKET },
+	{ .name = "state_directory",
+	  .offset = AT(state_directory),
+	  .parse = parse_directory,
+	  .size = sizeof(((struct conf *)0)->state_directory) },
 	{ .name = "interfaces",
 	  .shape = SHAPE_MAPPING,
 	  .offset = AT(interfaces),

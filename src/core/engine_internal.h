@@ -12,6 +12,7 @@
  *   tunnel.c    tunnels, and payloads on their way in
  *   train.c     the run of datagrams that may still grow
  *   redund.c    payloads that go out as shards, one path each, and the parity of these
+ *   policy.c    what paths cost, and which of them rest
  *   links.c     which paths these are spread over
  *   rebuild.c   shards that come in, and what they rebuild
  *   fragment.c  putting fragments together
@@ -168,6 +169,18 @@ struct mappings {
 /* The first member of what an assoc's owner points to. */
 enum owner_kind { OWNER_PEER, OWNER_MAP };
 
+/* Which of a peer's paths carry data because of what they cost; see policy.c. */
+struct tiers {
+	u64 resting;            /* paths that are not needed now, or never are */
+	u64 stand_by;           /* of these, those that would carry */
+	u64 since[COST_BARRED]; /* by cost: it is sure since then that one works, 0: it is not */
+	u64 lost[COST_BARRED];  /* when the last that is not relayed went silent */
+	bool direct[COST_BARRED];
+	u64 until;  /* both carry until then, TIME_NEVER: no two do */
+	bool lossy; /* the free ones do not do the job */
+	u64 judged_at, loss_since;
+};
+
 struct peer {
 	enum owner_kind kind;
 	u16 index;
@@ -183,6 +196,7 @@ struct peer {
 	u64 usable_mask;       /* live or degraded */
 	u64 backup_mask;       /* dead, but answered once */
 	u64 relay_mask;        /* lead through a map; of the usable ones those that are needed */
+	struct tiers tiers;    /* what is not needed is not in these masks */
 	struct recall *recall; /* from the allocator, NULL: no relay stands by */
 	struct punch *punch;   /* the same, NULL: no pair of interfaces was without a direct path */
 	u64 direct_since;      /* a path that is not relayed has been live since then, 0: none is */
@@ -369,6 +383,19 @@ u64 pathset_relay_expiry(const struct peer *p);
 u64 pathset_skew(const struct peer *p);
 /* The paths that a payload goes out on; copies 0: all. */
 u64 pathset_select(const struct peer *p, u32 copies);
+
+/* policy.c */
+/* Part of pathset_update(): takes the paths that rest out of the masks. */
+void policy_update(struct engine *e, struct peer *p, u64 now);
+/* What our end of a new path costs. */
+void policy_path(const struct engine *e, struct path *path);
+/* What the other end of it costs. */
+void policy_told(struct engine *e, struct peer *p, u64 now, int path, u8 cost);
+bool policy_resting(const struct peer *p, u32 path);
+/* Is there a path that works, but must not carry anything? */
+bool policy_withholds(const struct peer *p);
+/* Why data goes over the interface. */
+enum iface_need policy_need(const struct engine *e, u8 iface);
 
 /* nat.c */
 /* Makes the paths that candidates call for, removes those that nothing calls for any more. */

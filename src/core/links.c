@@ -5,7 +5,7 @@
  * Links are paths that share neither our interface nor the peer's address, as far as there are such, and
  * of these only paths that are live and do not for long lose more than parity can make good.
  *
- * Each shard takes the link that has fewest of its block. When links have equally many, data goes to
+ * Each shard takes the link that has fewest of its block, measured by the weights of the interfaces. When links have equally many, data goes to
  * one that did not have the first, parity to the one that had: so the link with most shards of a
  * block has them as far apart in time as can be, and little of it is data. Which link has the
  * first changes from block to block.
@@ -146,6 +146,13 @@ static u32 first_to_ask(struct links *l, const struct shard_block *b, bool parit
 	return 0;
 }
 
+/* One more shard of b would still be less for path, by its weight, than for best. */
+static bool is_behind(const struct peer *p, const struct shard_block *b, u8 path, u8 best)
+{
+	return (b->taken[path] + 1u) * p->paths[best].weight <
+	       (b->taken[best] + 1u) * p->paths[path].weight;
+}
+
 u8 links_pick(const struct sending *s, struct links *l, const struct shard_block *b, bool parity)
 {
 	const u32 start = first_to_ask(l, b, parity);
@@ -156,7 +163,7 @@ u8 links_pick(const struct sending *s, struct links *l, const struct shard_block
 
 		if (iface_room(s->e, s->p->paths[path].iface) == 0)
 			continue;
-		if (best == MAX_PEER_PATHS || b->taken[path] < b->taken[best])
+		if (best == MAX_PEER_PATHS || is_behind(s->p, b, path, best))
 			best = path;
 	}
 	return best;

@@ -104,6 +104,7 @@ int pathset_add(struct engine *e, struct peer *p, u64 now, u8 iface, u16 socket,
 		path_gone(e, p, (u32)n);
 	train_close(e);
 	path_init(&p->paths[n], now, iface, socket, remote, origin, iface_path_max(i, remote));
+	policy_path(e, &p->paths[n]);
 	p->used_mask |= bit((u32)n);
 	p->usable_mask &= ~bit((u32)n);
 	p->backup_mask &= ~bit((u32)n);
@@ -185,10 +186,13 @@ static void watch_silence(struct engine *e, struct peer *p, u64 now, bool live)
 	peer_arm(e, p, pathset_silent_expiry(p));
 }
 
-/* Lower is better: live before degraded, then the shorter round trip. */
+/* Lower is better: live before degraded, then more weight, then the shorter round trip. */
 static u64 path_rank(const struct path *path)
 {
-	return (path->state == PATH_LIVE ? 0 : UINT64_C(1) << 62) + path->rtt;
+	const u64 weight = path->weight < WEIGHT_MAX ? path->weight : WEIGHT_MAX;
+
+	return (path->state == PATH_LIVE ? 0 : UINT64_C(1) << 62) + ((WEIGHT_MAX - weight) << 52) +
+	       path->rtt;
 }
 
 /* The best path of mask; those on an interface in busy_ifaces only when there is no other. */
@@ -284,6 +288,7 @@ void pathset_update(struct engine *e, struct peer *p, u64 now)
 {
 	u32 before = p->datagram_max;
 	bool live = false;
+	u64 usable;
 
 	train_close(e);
 	p->usable_mask = p->backup_mask = p->relay_mask = 0;
@@ -298,8 +303,10 @@ void pathset_update(struct engine *e, struct peer *p, u64 now)
 			p->backup_mask |= bit(n);
 		live |= p->paths[n].state == PATH_LIVE;
 	}
+	policy_update(e, p, now);
 	spare_relays(e, p, now);
-	p->datagram_max = smallest_datagram(p, p->usable_mask ? p->usable_mask : p->backup_mask);
+	usable = p->usable_mask | p->tiers.stand_by; /* what left once must fit those as well */
+	p->datagram_max = smallest_datagram(p, usable ? usable : p->backup_mask);
 	if (p->datagram_max != before)
 		engine_notice(e, NOTICE_MTU, p->index, 0, 0);
 	tell_connection(e, p, now);

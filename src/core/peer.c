@@ -33,13 +33,13 @@ void peer_busy(struct engine *e, struct peer *p, u64 now)
 	if (was_busy && p->busy_until - now > BUSY_TIME - BUSY_REFRESH)
 		return;
 	p->busy_until = now + BUSY_TIME;
-	if (!p->connected) {
+	if (!p->connected && !policy_withholds(p)) {
 		assoc_hurry(&p->assoc, now);
 		peer_arm(e, p, p->assoc.retry_at);
 	}
 	if (was_busy)
 		return;
-	for (u64 mask = p->used_mask; mask; mask &= mask - 1)
+	for (u64 mask = p->used_mask & ~p->tiers.resting; mask; mask &= mask - 1)
 		path_wake(&p->paths[__builtin_ctzll(mask)], now);
 	peer_arm(e, p, now);
 }
@@ -111,6 +111,7 @@ static void send_probe(struct engine *e, struct peer *p, u64 now, u8 path,
 	static const struct endpoint none;
 	struct path *to = &p->paths[path];
 	bool spare = path_relayed(to) && !(p->usable_mask & UINT64_C(1) << path);
+	bool idle = spare || policy_resting(p, path) || p->busy_until <= now;
 	struct frame frames[3];
 	size_t count = 0;
 
@@ -121,8 +122,7 @@ static void send_probe(struct engine *e, struct peer *p, u64 now, u8 path,
 	}
 	if (!answer_to || to->state == PATH_PROBING) {
 		frames[count].type = FRAME_PROBE;
-		path_probe(to, now, p->busy_until > now && !spare, nattest_keepalive(e, to->iface),
-			   &frames[count++].probe);
+		path_probe(to, now, !idle, nattest_keepalive(e, to->iface), &frames[count++].probe);
 		if (!path_relayed(to) && nat_override_frame(e, to->iface, &frames[count]))
 			count++;
 	}
@@ -225,6 +225,7 @@ static void take_probe(struct engine *e, struct peer *p, const struct arrival *i
 		return;
 	if (in->current)
 		path_take_probe(&p->paths[path], probe);
+	policy_told(e, p, in->now, path, probe->cost);
 	send_probe(e, p, in->now, (u8)path, probe, &in->source);
 }
 
@@ -235,7 +236,8 @@ static void take_reply(struct engine *e, struct peer *p, const struct arrival *i
 
 	if (path < 0)
 		return;
-	if (!path_relayed(&p->paths[path]))
+	policy_told(e, p, in->now, path, reply->cost);
+	if (!path_relayed(&p->paths[path]) && !policy_resting(p, (u32)path))
 		recall_answered(p, reply->stamp);
 	offers_seen(e, &p->paths[path], in, &reply->seen);
 	grew = pmtu_answered(&p->paths[path].pmtu, in->now, reply->stamp);
@@ -333,6 +335,14 @@ static bool path_is_forgotten(const struct path *path, u64 now)
 	return now - path->last_heard >= FORGET_DEAD;
 }
 
+/* Large probes: for a path that rests its size is found out, but not confirmed again and again. */
+static bool searches_mtu(const struct peer *p, u32 n)
+{
+	const struct path *path = &p->paths[n];
+
+	return path->state == PATH_LIVE && !(policy_resting(p, n) && pmtu_settled(&path->pmtu));
+}
+
 static void expire_path(struct engine *e, struct peer *p, u64 now, u32 n)
 {
 	struct path *path = &p->paths[n];
@@ -355,18 +365,19 @@ static void expire_path(struct engine *e, struct peer *p, u64 now, u32 n)
 	}
 	if (path->next_probe <= now)
 		send_probe(e, p, now, (u8)n, NULL, NULL);
-	if (path->state != PATH_LIVE)
+	if (!searches_mtu(p, n))
 		return;
 	size = pmtu_poll(&path->pmtu, now, timeout > MTU_TIMEOUT_MIN ? timeout : MTU_TIMEOUT_MIN);
 	if (size)
 		send_mtu_probe(e, p, now, (u8)n, size);
 }
 
-static u64 path_expiry(const struct path *path)
+static u64 path_expiry(const struct peer *p, u32 n)
 {
+	const struct path *path = &p->paths[n];
 	u64 at = path_next_expiry(path);
 
-	if (path->state == PATH_LIVE)
+	if (searches_mtu(p, n))
 		at = time_min(at, pmtu_next_expiry(&path->pmtu));
 	if (path_came_in(path) && path->state == PATH_PROBING)
 		at = time_min(at, path->born + FORGET_PROBING);
@@ -393,6 +404,7 @@ void peer_expire(struct engine *e, struct peer *p, u64 now)
 	p->expiry = time_min(p->expiry, pathset_relay_expiry(p));
 	p->expiry = time_min(p->expiry, punch_expiry(p));
 	p->expiry = time_min(p->expiry, offers_peer_expiry(p));
+	p->expiry = time_min(p->expiry, p->tiers.until);
 	for (u64 mask = p->used_mask; mask; mask &= mask - 1)
-		p->expiry = time_min(p->expiry, path_expiry(&p->paths[__builtin_ctzll(mask)]));
+		p->expiry = time_min(p->expiry, path_expiry(p, (u32)__builtin_ctzll(mask)));
 }

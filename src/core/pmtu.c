@@ -43,6 +43,11 @@ static bool search_done(const struct pmtu *p)
 	return p->size >= p->ceiling || p->too_large - p->size <= PMTU_STEP;
 }
 
+bool pmtu_settled(const struct pmtu *p)
+{
+	return search_done(p) && !p->probing;
+}
+
 static u32 next_size(const struct pmtu *p)
 {
 	if (search_done(p))

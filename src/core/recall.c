@@ -120,6 +120,6 @@ void recall_repeat(struct engine *e, struct peer *p, u64 now, u64 paths)
 
 	if (!r || !paths)
 		return;
-	while (r->head != r->tail)
-		repeat(e, p, now, paths, slot_at(r, r->head++));
+	for (u32 n = r->head; n != r->tail; n++) /* kept: those paths may be silent as well */
+		repeat(e, p, now, paths, slot_at(r, n));
 }

@@ -69,7 +69,7 @@ static u64 queue_copies(const struct sending *s, struct buf *b, bool fragment)
 
 static void keep(const struct sending *s, const u8 *datagram, u32 size)
 {
-	if (s->p->recall && !(s->mask & s->p->relay_mask))
+	if (s->p->recall && (!(s->mask & s->p->relay_mask) || s->p->tiers.stand_by))
 		recall_keep(s->p, s->now, s->now + patience(s), tunnel_index(s), datagram, size);
 }
 

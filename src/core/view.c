@@ -17,6 +17,8 @@ bool engine_view_iface(const struct engine *e, u32 index, struct iface_view *ret
 	ret->local = i->options.local;
 	ret->mtu = i->options.mtu;
 	ret->resting = i->resting;
+	ret->policy = i->options.policy;
+	ret->need = policy_need(e, (u8)index);
 	ret->sent_packets = i->sent_packets;
 	ret->sent_bytes = i->sent_bytes;
 	ret->received_packets = i->received_packets;
@@ -149,6 +151,8 @@ bool engine_view_path(const struct engine *e, u32 peer, u32 index, struct path_v
 		.remote = path->remote,
 		.origin = path->origin,
 		.state = path->state,
+		.cost = path->cost > path->remote_cost ? path->cost : path->remote_cost,
+		.resting = policy_resting(p, index),
 		.rtt = path->rtt,
 		.rtt_var = path->rtt_var,
 		.mtu = path->pmtu.size,

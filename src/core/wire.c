@@ -84,6 +84,21 @@ static void write_fragment(struct writer *w, const struct frame_fragment *f)
 	give_bytes(w, f->data, f->size);
 }
 
+/* At the end of the frame, if at all. One that this version does not know is not to be used if
+ * anything else can be. */
+static u8 take_cost(struct reader *r)
+{
+	const u8 cost = r->left ? take_u8(r) : COST_FREE;
+
+	return cost < IFACE_COSTS ? cost : COST_BACKUP;
+}
+
+static void give_cost(struct writer *w, u8 cost)
+{
+	if (cost != COST_FREE)
+		give_u8(w, cost);
+}
+
 static void read_probe(struct reader *r, struct frame_probe *ret)
 {
 	struct frame_probe f;
@@ -91,6 +106,7 @@ static void read_probe(struct reader *r, struct frame_probe *ret)
 	f.stamp = take_u64(r);
 	f.packets = take_u64(r);
 	f.bytes = take_u64(r);
+	f.cost = take_cost(r);
 	if (!r->bad)
 		*ret = f;
 }
@@ -100,6 +116,7 @@ static void write_probe(struct writer *w, const struct frame_probe *f)
 	give_u64(w, f->stamp);
 	give_u64(w, f->packets);
 	give_u64(w, f->bytes);
+	give_cost(w, f->cost);
 }
 
 static void read_probe_reply(struct reader *r, struct frame_probe_reply *ret)
@@ -110,6 +127,7 @@ static void read_probe_reply(struct reader *r, struct frame_probe_reply *ret)
 	f.packets = take_u64(r);
 	f.bytes = take_u64(r);
 	take_endpoint(r, &f.seen);
+	f.cost = take_cost(r);
 	if (!r->bad)
 		*ret = f;
 }
@@ -120,6 +138,7 @@ static void write_probe_reply(struct writer *w, const struct frame_probe_reply *
 	give_u64(w, f->packets);
 	give_u64(w, f->bytes);
 	give_endpoint(w, &f->seen);
+	give_cost(w, f->cost);
 }
 
 static void read_override(struct reader *r, struct endpoint *ret)
@@ -251,9 +270,11 @@ static bool is_writable(const struct frame *f)
 		return f->mapping_request.count <= WIRE_KEYS_MAX;
 	case FRAME_MAPPING_RESPONSE:
 		return f->mapping_response.count <= WIRE_MAPPINGS_MAX;
-	case FRAME_PAYLOAD:
 	case FRAME_PROBE:
+		return f->probe.cost < IFACE_COSTS;
 	case FRAME_PROBE_REPLY:
+		return f->probe_reply.cost < IFACE_COSTS;
+	case FRAME_PAYLOAD:
 	case FRAME_OVERRIDE:
 	case FRAME_REGISTER_REQUEST:
 	case FRAME_DEREGISTER_REQUEST:

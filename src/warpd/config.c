@@ -235,9 +235,9 @@ static void configure_links(struct daemon *d, const struct conf_interfaces *befo
 	engine_set_intervals(d->engine, now->scan_interval, now->keepalive_interval,
 			     now->max_consecutive_failures);
 	d->next_scan = time_min(d->next_scan, d->now + now->scan_interval);
+	policy_configure(d);
 	if (!d->netmon)
 		return;
-	policy_configure(d);
 	links_configure(d);
 	if (now->port_mapping != before->port_mapping ||
 	    now->port_mapping_lifetime != before->port_mapping_lifetime ||
@@ -261,6 +261,8 @@ int config_apply(struct daemon *d, struct conf *conf, struct conf_error *ret_err
 		snprintf(ret_error->text, sizeof(ret_error->text), "out of memory");
 		return -ENOMEM;
 	}
+	if (d->quota)
+		policy_expire(d); /* by what holds yet */
 	if (d->conf)
 		before = d->conf->interfaces; /* its lists go with the old configuration */
 	match(d, &c);
@@ -287,6 +289,8 @@ static int check_restart(const struct daemon *d, const struct conf *conf,
 		what = "the private key";
 	else if (strcmp(d->conf->control_socket, conf->control_socket) != 0)
 		what = "control_socket";
+	else if (strcmp(d->conf->state_directory, conf->state_directory) != 0)
+		what = "state_directory";
 	else if (d->conf->cipher != conf->cipher || d->conf->crypto != conf->crypto)
 		what = "cipher or crypto";
 	else if (d->conf->offload != conf->offload)

@@ -30,6 +30,7 @@ static u64 next_expiry(const struct daemon *d)
 
 	next = time_min(next, time_min(d->next_scan, d->next_retry));
 	next = time_min(next, ports_next_expiry(d));
+	next = time_min(next, d->next_count);
 	return time_min(time_min(next, d->next_mtu), tunnels_next_expiry(d));
 }
 
@@ -69,6 +70,8 @@ static void run_timers(struct daemon *d)
 		links_retry(d);
 	if (d->now >= d->next_mtu)
 		tunnels_follow_mtu(d);
+	if (d->now >= d->next_count)
+		policy_expire(d);
 	tunnels_expire(d);
 	if (d->now >= ports_next_expiry(d))
 		ports_expire(d);
@@ -353,6 +356,7 @@ int daemon_start(struct daemon *d, struct conf *conf, const char *conf_path)
 			      .armed = TIME_NEVER,
 			      .next_retry = TIME_NEVER,
 			      .next_mtu = TIME_NEVER,
+			      .next_count = TIME_NEVER,
 			      .now = clock_now(),
 			      .conf_path = conf_path };
 	d->started = d->now;
@@ -388,6 +392,7 @@ void daemon_stop(struct daemon *d)
 		tunnels_close(d);
 		links_close(d);
 	}
+	policy_close(d);
 	config_free(d);
 	ctl_close(d->ctl);
 	if (d->netmon)

@@ -33,6 +33,7 @@
 #include "warp/gate.h"
 #include "warp/netmon.h"
 #include "warp/portmap.h"
+#include "warp/quota.h"
 #include "warp/resolver.h"
 #include "warp/sandbox.h"
 #include "warp/udp.h"
@@ -58,7 +59,11 @@ struct link {
 	struct udp *udp;
 	u64 routed_at; /* the last time that the engine was told */
 	ev_io read, write;
-	struct extra *extras; /* more sockets */
+	struct extra *extras;             /* more sockets */
+	const struct conf_policy *policy; /* of the configuration, NULL: none */
+	struct iface_policy applied;      /* what the engine knows of it */
+	bool used_up;                     /* its quota is */
+	u64 counted;                      /* bytes that were counted against it */
 	struct link_stream *streams;
 };
 
@@ -113,10 +118,12 @@ struct daemon {
 	struct udp_batch *batch;
 	struct netmon *netmon;
 	struct portmap *ports; /* NULL: not wanted */
+	struct quota *quota;   /* NULL: no interface has one */
 	struct resolver *resolver;
 	struct ctl *ctl;
 	int timer_fd;
 	u64 next_scan, next_retry, next_mtu; /* TIME_NEVER: not wanted */
+	u64 next_count;                      /* of data against quotas */
 	u64 armed;                           /* what the timer is set to */
 	u64 next_host_id;
 	struct spin spin;
@@ -218,8 +225,15 @@ void ports_close(struct daemon *d);
 /* The first item of interfaces.policy that matches, or NULL. */
 const struct conf_policy *policy_of(const struct daemon *d, const char *ifname);
 /* Tells the engine what holds for a link that has just been added, for all of them. */
-void policy_apply(struct daemon *d, const struct link *l);
+void policy_apply(struct daemon *d, struct link *l);
 void policy_configure(struct daemon *d);
+/* What the link has carried since the last look goes to its quota. */
+void policy_count(struct daemon *d, struct link *l);
+/* Bytes of this month; false: it has no quota. */
+bool policy_used(const struct daemon *d, const struct link *l, u64 *ret_used);
+/* At next_count: counts, and does what follows. */
+void policy_expire(struct daemon *d);
+void policy_close(struct daemon *d);
 
 /* --- hosts.c --- */
 

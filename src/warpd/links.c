@@ -151,6 +151,7 @@ static void add(struct daemon *d, const struct netmon_address *a)
 static void close_link(struct daemon *d, struct link *l)
 {
 	ports_remove(d, l);
+	policy_count(d, l);
 	engine_iface_remove(d->engine, d->now, l->iface);
 	ev_io_stop(d->loop, &l->read);
 	ev_io_stop(d->loop, &l->write);

@@ -14,6 +14,7 @@
 #include "warp/impair_text.h"
 #include "warp/text.h"
 #include "warp/view.h"
+#include "warpd/status.h"
 
 static json_t *number(u64 value)
 {
@@ -148,6 +149,7 @@ static json_t *interfaces(const struct daemon *d)
 		json_object_set_new(iface, "rx_packets", number(v.received_packets));
 		json_object_set_new(iface, "rx_bytes", number(v.received_bytes));
 		json_object_set_new(iface, "send_errors", number(v.send_errors));
+		status_set_cost(d, iface, i, &v);
 		json_object_set_new(iface, "nat", nat(&v.nat));
 		json_object_set_new(iface, "port_mapping", port_mapping(d, (u8)i, &v));
 		json_object_set_new(iface, "maps", iface_maps(d, &v));
@@ -221,6 +223,8 @@ static json_t *paths(const struct daemon *d, u32 peer)
 				    json_string(v.stream ? "relay-tcp" :
 							   path_origin_name(v.origin)));
 		json_object_set_new(path, "state", json_string(path_state_name(v.state)));
+		json_object_set_new(path, "cost", json_string(iface_cost_name(v.cost)));
+		json_object_set_new(path, "resting", json_boolean(v.resting));
 		json_object_set_new(path, "rtt_ms", milliseconds(v.rtt));
 		json_object_set_new(path, "rtt_var_ms", milliseconds(v.rtt_var));
 		json_object_set_new(path, "mtu", number(v.mtu));

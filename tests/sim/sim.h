@@ -120,6 +120,7 @@ struct sim_iface {
 	bool listens;             /* accepts streams at local */
 	struct sim_nat *realm;    /* NULL: the internet */
 	u32 mtu;                  /* the local one: larger packets get EMSGSIZE */
+	struct iface_policy policy;
 	struct sim_link out, in;
 	bool wanted;  /* exists; the engine has it while the host runs */
 	bool present; /* the engine has it, as: */

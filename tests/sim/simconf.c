@@ -25,7 +25,7 @@ struct endpoint sim_endpoint(const char *address, u16 port)
 static void tell_engine(struct sim_iface *i)
 {
 	struct sim_host *h = i->host;
-	struct iface_options options = { .local = i->local, .mtu = i->mtu };
+	struct iface_options options = { .local = i->local, .mtu = i->mtu, .policy = i->policy };
 
 	if (!h->running || i->present)
 		return;

@@ -408,7 +408,8 @@ static void a_body_shorter_than_its_type_needs_is_an_error(void **state)
 	}
 }
 
-/* So that frames can grow. Payloads, fragments, shards and what is relayed are all data. */
+/* So that frames can grow. Payloads, fragments, shards and what is relayed are all data; behind the
+ * fields of the PROBEs here there may be a cost. */
 static void bytes_behind_the_known_fields_are_ignored(void **state)
 {
 	u8 bytes[FRAME_MAX], out[FRAME_MAX];
@@ -418,7 +419,7 @@ static void bytes_behind_the_known_fields_are_ignored(void **state)
 		size_t full = test_hex(bytes, sizeof(bytes), examples[i].hex);
 		int n;
 
-		if ((bytes[0] >= FRAME_PAYLOAD && bytes[0] <= FRAME_SHARD) ||
+		if ((bytes[0] >= FRAME_PAYLOAD && bytes[0] <= FRAME_PROBE_REPLY) ||
 		    bytes[0] == FRAME_RELAY)
 			continue;
 		memset(bytes + full, 0xee, 5);
@@ -426,6 +427,38 @@ static void bytes_behind_the_known_fields_are_ignored(void **state)
 		n = decode_and_encode(bytes, full + 5, out);
 		assert_true(n > 0);
 		assert_hex(out, (size_t)n, examples[i].hex);
+	}
+}
+
+static void a_probe_ends_with_its_cost_unless_that_is_none(void **state)
+{
+#define PROBE_HEX "0102030405060708 0000000000000009 000000000000000a "
+	static const struct {
+		const char *in, *out;
+		u8 cost;
+	} probes[] = {
+		{ "04 0019 " PROBE_HEX "02", "04 0019 " PROBE_HEX "02", COST_BACKUP },
+		{ "04 0019 " PROBE_HEX "00", "04 0018 " PROBE_HEX, COST_FREE },
+		{ "04 001b " PROBE_HEX "01 eeee", "04 0019 " PROBE_HEX "01", COST_METERED },
+		{ "05 0020 " PROBE_HEX FOUR_HEX "03", "05 0020 " PROBE_HEX FOUR_HEX "03",
+		  COST_BARRED },
+		{ "05 0020 " PROBE_HEX FOUR_HEX "09", "05 0020 " PROBE_HEX FOUR_HEX "02",
+		  COST_BACKUP },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(probes); i++) {
+		u8 bytes[FRAME_MAX], out[FRAME_MAX], *at = bytes;
+		size_t left = test_hex(bytes, sizeof(bytes), probes[i].in);
+		struct frame f;
+		int n;
+
+		assert_int_equal(frame_next(&at, &left, &f), 1);
+		assert_int_equal(f.type == FRAME_PROBE ? f.probe.cost : f.probe_reply.cost,
+				 probes[i].cost);
+		n = frame_put(out, sizeof(out), &f);
+		assert_true(n > 0);
+		assert_hex(out, (size_t)n, probes[i].out);
 	}
 }
 
@@ -740,6 +773,7 @@ int main(void)
 		cmocka_unit_test(nothing_left_is_no_frame),
 		cmocka_unit_test(a_body_shorter_than_its_type_needs_is_an_error),
 		cmocka_unit_test(bytes_behind_the_known_fields_are_ignored),
+		cmocka_unit_test(a_probe_ends_with_its_cost_unless_that_is_none),
 		cmocka_unit_test(malformed_frames_are_errors),
 		cmocka_unit_test(more_things_than_a_frame_may_hold_are_an_error),
 		cmocka_unit_test(a_frame_that_does_not_fit_is_not_put),

@@ -170,6 +170,7 @@ bool show_status(FILE *out, const json_t *status, char *problem, size_t problem_
 	fprintf(out, "  warpd %s, up %s, ciphers of %s\n", page_text(&p, status, "version"),
 		age(page_number(&p, status, "uptime")), page_text(&p, status, "crypto"));
 	show_interfaces(&p, page_list(&p, status, "interfaces"));
+	show_costs(&p, page_list(&p, status, "interfaces"));
 	show_nats(&p, page_list(&p, status, "interfaces"));
 	show_maps(&p, page_list(&p, status, "maps"));
 	show_each(&p, page_list(&p, status, "peers"), show_peer);

@@ -12,6 +12,8 @@ void show_peer(struct page *p, const json_t *peer);
 void show_tunnel(struct page *p, const json_t *tunnel);
 /* What stands between each of the interfaces and the world. */
 void show_nats(struct page *p, const json_t *interfaces);
+/* What the interfaces cost that are not simply free. */
+void show_costs(struct page *p, const json_t *interfaces);
 /* "dropped:" and what is not 0 of drops; nothing when all is. */
 void show_drops(struct page *p, const char *before, const json_t *drops);
 /* "a, b, c" of a list of texts. */
