@@ -16,6 +16,7 @@
 
 #include "cursor.h"
 #include "wire_internal.h"
+#include "wire_report.h"
 #include "wire_shard.h"
 
 #define FRAME_HEADER_SIZE 3u /* type, length */
@@ -192,6 +193,9 @@ static void read_body(struct reader *r, u8 type, struct frame *ret)
 	case FRAME_CANDIDATES:
 		read_candidates(r, &ret->candidates);
 		break;
+	case FRAME_REPORT:
+		report_read(r, &ret->report);
+		break;
 	case FRAME_REGISTER_REQUEST:
 		frame_read_register_request(r, &ret->register_request);
 		break;
@@ -258,6 +262,8 @@ static bool is_writable(const struct frame *f)
 		return shard_is_writable(&f->shard);
 	case FRAME_CANDIDATES:
 		return f->candidates.count <= WIRE_CANDIDATES_MAX;
+	case FRAME_REPORT:
+		return report_is_writable(&f->report);
 	case FRAME_REGISTER_RESPONSE:
 		return f->register_response.count <= WIRE_OTHERS_MAX;
 	case FRAME_MAPPING_REQUEST:
@@ -304,6 +310,9 @@ static void write_body(struct writer *w, const struct frame *f)
 		break;
 	case FRAME_CANDIDATES:
 		write_candidates(w, &f->candidates);
+		break;
+	case FRAME_REPORT:
+		report_write(w, &f->report);
 		break;
 	case FRAME_REGISTER_REQUEST:
 		frame_write_register_request(w, &f->register_request);
