@@ -40,6 +40,9 @@ enum plan_why {
 /* "young", "cheapest", "overhead", "best". */
 const char *plan_why_name(enum plan_why why);
 
+#define TARGET_WITHIN_MIN (5 * NS_PER_MS)
+#define TARGET_WITHIN_MAX (10 * NS_PER_S)
+
 struct plan_target {
 	double residual_loss; /* share of payloads */
 	u64 within;           /* ns, from engine_send() to the other end */

@@ -19,6 +19,7 @@
  *   nattest.c   what each interface finds out about its NAT
  *   mapproto.c  the node's side of the map: registrations
  *   mapquery.c  and what it is asked about peers
+ *   auto_internal.h has the rooms of redundancy that is chosen
  *   relay.c     paths that lead through a map
  *   recall.c    what left of late is sent again through a relay
  *   view.c      pictures for people
@@ -30,6 +31,7 @@
 #include "warp/hub.h"
 #include "warp/natclass.h"
 #include "warp/path.h"
+#include "warp/plan.h"
 #include "warp/reorder.h"
 #include "warp/shard_in.h"
 #include "warp/shard_out.h"
@@ -115,6 +117,7 @@ struct tunnel {
 	bool ordered;
 	u64 reorder_wait;            /* 0: no limit but REORDER_WAIT_MAX */
 	struct shard_options shards; /* none: each payload goes out on several paths */
+	struct plan_target target;   /* within 0: there is none; otherwise plans meet it */
 	struct shard_view shard_counts;
 	u16 *peers;
 	size_t peer_count;
@@ -135,6 +138,8 @@ struct flow {
 	struct reorder *order;   /* from the allocator; NULL: the tunnel is not ordered */
 	struct redund *redund;   /* the same; NULL: it sends no shards */
 	struct rebuild *rebuild; /* the same; NULL: no shard has come yet */
+	struct autosel *autosel; /* the same; NULL: the tunnel has no target */
+	struct telling *telling; /* the same; NULL: the other end has not asked */
 };
 
 struct reassembly {
@@ -185,8 +190,11 @@ struct peer {
 	u64 expiry;
 	bool connected; /* as last told */
 	bool closed;
-	u64 silent_since; /* no path has been live since then, 0: one is */
-	bool lost_kicked; /* a handshake was asked for since then */
+	u64 silent_since;        /* no path has been live since then, 0: one is */
+	bool lost_kicked;        /* a handshake was asked for since then */
+	struct learned *learned; /* from the allocator, NULL: no tunnel has a target */
+	struct value *value;     /* the same; NULL: the other end has not asked */
+	u64 value_within, asked_until;
 	struct flow flows[MAX_TUNNELS];
 };
 
@@ -249,6 +257,8 @@ struct engine {
 	struct redund *redunds; /* all that there are, for the timer */
 	struct rebuild *rebuilds;
 	struct shard_budget shard_budget;
+	struct autosel *autosels; /* as redunds */
+	struct telling *tellings;
 	struct delivery deliveries[DELIVERIES];
 	u32 delivery_head, delivery_tail;
 	struct notice notices[NOTICES];
@@ -270,6 +280,8 @@ struct arrival {
 	struct buf *buf; /* holds it; deliveries take references */
 	u32 size;        /* of the whole datagram */
 	bool current;    /* not under keys of an earlier life of the peer */
+	u64 session, counter;
+	int path; /* of the peer, -1: none */
 };
 
 /* engine.c */
@@ -453,6 +465,7 @@ struct wire_nat nattest_wire(const struct iface *i);
  * mappings do not live that long. */
 u64 nattest_keepalive(const struct engine *e, u8 iface);
 
+#include "auto_internal.h"
 #include "maps_internal.h"
 
 #endif

@@ -105,6 +105,7 @@ void engine_remove_peer(struct engine *e, u64 now, u16 peer)
 		leave_tunnel(&e->tunnels[n], peer);
 	}
 	recall_close(e, p);
+	report_forget(e, p);
 	allowedips_remove_peer(e->allowedips, peer);
 	assoc_clear(e->hub, &p->assoc);
 	for (u32 n = 0; n < MAX_MAPS; n++)

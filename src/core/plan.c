@@ -19,6 +19,7 @@
 #define BURSTS_APART 4.0 /* so many bursts later one is over */
 #define CHEAP 1.15       /* below, blocks cannot be much better: they are not worked out */
 #define SAME_COST 1.01
+#define MARKEDLY 0.7 /* less is lost */
 
 const char *plan_kind_name(enum plan_kind kind)
 {
@@ -252,7 +253,8 @@ static bool better(const struct plan_input *in, const struct plan *a, const stru
 		return cheaper(a, b);
 	if (a_fits != b_fits)
 		return a_fits;
-	if (a->residual < b->residual || b->residual < a->residual)
+	/* Of what does not reach it anyway, a little more is not worth much. */
+	if (a->residual < b->residual * MARKEDLY || b->residual < a->residual * MARKEDLY)
 		return a->residual < b->residual;
 	return a->cost < b->cost;
 }
@@ -283,13 +285,14 @@ static void try_copies(struct search *s)
 	}
 }
 
-/* The link of those left that is best for what is sent again; lower numbers among equals. */
+/* The link of those left that is best for what is sent again, lower numbers among equals; count: none
+ * brings anything. */
 static u32 next_again(const struct plan_input *in, u32 set, u32 first)
 {
 	u32 best = in->count;
 
 	for (u32 n = 0; n < in->count; n++) {
-		if (has(set, n))
+		if (has(set, n) || loss_of(in, n) >= 1)
 			continue;
 		if (best == in->count || has(first, best) > has(first, n) ||
 		    (has(first, best) == has(first, n) && loss_of(in, n) < loss_of(in, best)))
@@ -303,7 +306,11 @@ static void try_repair_of(struct search *s, u32 first)
 	u32 again = 0;
 
 	for (u32 more = 0; more < s->in->count; more++) {
-		again |= 1u << next_again(s->in, again, first);
+		const u32 n = next_again(s->in, again, first);
+
+		if (n == s->in->count)
+			return;
+		again |= 1u << n;
 		for (u32 times = 1; times <= TIMES_MAX; times++) {
 			struct plan p = { .kind = PLAN_REPAIR,
 					  .first = (u8)first,

@@ -78,6 +78,7 @@ static int add_tunnel(struct daemon *d, struct tunnel_slot *slot, const struct c
 					  .num_shards = conf->num_shards,
 					  .required_shards = conf->required_shards,
 					  .max_delay = conf->max_delay,
+					  .target = conf->target,
 					  .ordered = conf->ordered,
 					  .reorder_wait = conf->reorder_wait };
 	u16 *peers = calloc(conf->peer_count ? conf->peer_count : 1, sizeof(*peers));
