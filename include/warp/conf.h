@@ -93,7 +93,7 @@ struct conf_impair {
 	struct impair_config config;
 };
 
-enum redundancy_mode { MODE_REPLICATE, MODE_SHARDS };
+enum redundancy_mode { MODE_REPLICATE, MODE_SHARDS, MODE_STRIPE, MODE_AUTO };
 
 struct conf_tunnel {
 	char name[NAME_SIZE];
@@ -105,10 +105,11 @@ struct conf_tunnel {
 	u32 mtu;           /* transport.mtu, 0: what fits */
 	u64 send_deadline; /* ns, 0: none */
 	enum redundancy_mode mode;
-	u32 copies;          /* 0: all */
-	u32 num_shards;      /* of the mode shards, as the next two */
-	u32 required_shards; /* any so many of them rebuild a block */
-	u64 max_delay;       /* ns */
+	u32 copies;                /* 0: all */
+	u32 num_shards;            /* of the mode shards, as the next two */
+	u32 required_shards;       /* any so many of them rebuild a block */
+	u64 max_delay;             /* ns */
+	struct plan_target target; /* of the mode auto; all zero: of another */
 	bool ordered;
 	u64 reorder_wait; /* ns, 0: auto */
 	struct conf_impair impair;

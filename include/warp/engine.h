@@ -19,6 +19,7 @@
 #include "warp/crypto.h"
 #include "warp/drop.h"
 #include "warp/endpoint.h"
+#include "warp/plan.h"
 #include "warp/policy.h"
 
 #define NAME_SIZE 64u   /* of peers and tunnels, with the final 0 */
@@ -90,7 +91,9 @@ struct tunnel_options {
 	u32 num_shards;    /* of a block, any required_shards of which rebuild it; 0: replicate */
 	u32 required_shards; /* 1..num_shards - 1 */
 	u64 max_delay;       /* ns from the first of a block's payloads to its parity */
-	bool ordered;     /* payloads of a peer are delivered in the order in which it sent them */
+	struct plan_target
+		target; /* within 0: none; else copies and shards are chosen to meet it */
+	bool ordered;   /* payloads of a peer are delivered in the order in which it sent them */
 	u64 reorder_wait; /* ns, at most so long for one that is missing; 0: what the paths call for */
 	const u16 *peers;  /* indices; */
 	size_t peer_count; /* 0: every peer, also later ones */

@@ -90,8 +90,8 @@ struct hub_result {
 	enum drop_reason reason;
 	struct assoc *assoc; /* may be NULL */
 	bool confirmed;      /* HUB_OPENED: a pending session has just become current */
-	/* HUB_OPENED: what was sealed later under the same keys has a greater counter, and what was
-	 * answered later a greater session. */
+	/* HUB_OPENED, and, not proved, DROP_DUPLICATE: what was sealed later under the same keys has
+	 * a greater counter, and what was answered later a greater session. */
 	u64 session, counter;
 	bool current; /* HUB_OPENED: under the current session, or one as young (both ends initiated) */
 	u8 *plain;

@@ -18,6 +18,7 @@
 
 #include "warp/endpoint.h"
 #include "warp/pmtu.h"
+#include "warp/trend.h"
 #include "warp/wire.h"
 
 enum path_state {
@@ -105,6 +106,9 @@ struct path {
 	double rate_out, rate_in;              /* bytes a second, smoothed */
 	u64 rate_at, rate_sent, rate_received; /* where the last rate sample began */
 	struct pmtu pmtu;
+	struct trend trend;      /* of its probes on their way here */
+	u64 queue_in, queue_out; /* ns above the least, the latter as the other end says */
+	u64 saved_out; /* payloads of ours that it alone has brought, as the other end says */
 };
 
 /* ceiling: UDP payload that the local link carries. */

@@ -48,6 +48,9 @@ struct shard_out;
 u32 shard_out_room(const struct shard_options *options);
 /* NULL: no memory. */
 struct shard_out *shard_out_create(const struct allocator *a, const struct shard_options *options);
+/* Other blocks from now on, with no more parity than it was created for. All blocks must have been
+ * sent. */
+void shard_out_tune(struct shard_out *o, const struct shard_options *options);
 /* NULL is allowed. */
 void shard_out_destroy(const struct allocator *a, struct shard_out *o);
 

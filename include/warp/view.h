@@ -9,6 +9,7 @@
 #include "warp/engine.h"
 #include "warp/natclass.h"
 #include "warp/path.h"
+#include "warp/repair.h"
 
 struct iface_view {
 	char name[IFNAME_SIZE];
@@ -79,6 +80,9 @@ struct path_view {
 	u64 received_lost;        /* sent by the peer, not arrived */
 	double loss_out, loss_in; /* 0..1 */
 	double rate_out, rate_in; /* bytes a second */
+	u64 queue_out, queue_in;  /* ns that datagrams took longer than the fastest of late */
+	u64 saved_out, saved_in;  /* payloads that it has brought, and in time no other path */
+	u32 fate;                 /* the first path that shares its fate, or itself */
 };
 
 /* What became of blocks of shards. */
@@ -106,14 +110,29 @@ struct tunnel_view {
 	u32 pending;
 	u32 num_shards, required_shards; /* 0: the tunnel sends none */
 	u64 max_delay;                   /* ns */
+	struct plan_target target;       /* within 0: none */
 	struct shard_view shards;
 	struct drop_counts drops;
+};
+
+/* How payloads of a tunnel with a target go to one peer. */
+struct plan_view {
+	struct plan_target target;
+	struct plan plan;
+	u64 first, again; /* paths of the peer, as bits */
+	u32 links;        /* to choose from */
+	double rate;      /* payloads a second */
+	bool reports;     /* the other end tells what has come */
+	u64 changes;      /* of the plan */
+	struct repair_counts repair;
 };
 
 bool engine_view_iface(const struct engine *e, u32 index, struct iface_view *ret);
 bool engine_view_map(const struct engine *e, u32 index, struct map_view *ret);
 bool engine_view_peer(const struct engine *e, u32 index, struct peer_view *ret);
 bool engine_view_path(const struct engine *e, u32 peer, u32 index, struct path_view *ret);
+/* False also where the tunnel has no target, or the peer no part in it. */
+bool engine_view_plan(const struct engine *e, u32 tunnel, u32 peer, struct plan_view *ret);
 bool engine_view_tunnel(const struct engine *e, u32 index, struct tunnel_view *ret);
 const struct drop_counts *engine_view_drops(const struct engine *e);
 

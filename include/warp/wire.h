@@ -42,6 +42,11 @@
  *                             MAPPING_RESPONSE
  *   0x08 PUNCH                kind u8, to u8, from u8 (interfaces), round u8, strategy u8, nat [4],
  *                             count u8, ports u16
+ *   0x0c REPORT               kind u8, and
+ *                             kind 0: tunnel u16, sequence u32, copies u8, interval in ms u8, within
+ *                             in ms u16
+ *                             kind 1: tunnel u16, sequence u32, size u8, bits [size]
+ *                             kind 2: queue in us u32, saved u64
  *   0x10 REGISTER_REQUEST     interface u16, LAN endpoint, nat [4], mapped endpoint
  *   0x11 REGISTER_RESPONSE    interface u16, expiry in seconds u16, endpoint observed, count u8,
  *                             other endpoints of the map
@@ -168,6 +173,7 @@ enum frame_type {
 	FRAME_OVERRIDE = 0x06,
 	FRAME_CANDIDATES = 0x07,
 	FRAME_PUNCH = 0x08,
+	FRAME_REPORT = 0x0c,
 	FRAME_REGISTER_REQUEST = 0x10,
 	FRAME_REGISTER_RESPONSE = 0x11,
 	FRAME_MAPPING_REQUEST = 0x12,
@@ -194,6 +200,7 @@ enum frame_type {
 #define WIRE_SHARDS_MAX 32u /* of a block, data and parity */
 #define WIRE_KEYS_MAX 32u
 #define WIRE_PORTS_MAX 64u
+#define WIRE_REPORT_BYTES 32u /* of bits, at most */
 #define WIRE_MAPPINGS_MAX 32u
 #define WIRE_OTHERS_MAX 8u
 #define WIRE_NAT_PRESERVES 1u
@@ -253,6 +260,25 @@ struct frame_probe_reply {
 	u64 stamp, packets, bytes;
 	struct endpoint seen;
 	u8 cost;
+};
+
+/* What one end asks to be told of what it sends, and what it is told: of a tunnel's payloads, and, in
+ * the datagram of a PROBE_REPLY, of the path. */
+enum report_kind { REPORT_ASK, REPORT_FLOW, REPORT_PATH, REPORT_KINDS };
+
+struct frame_report {
+	u8 kind; /* enum report_kind */
+	u16 tunnel;
+	u32 sequence; /* ASK: of the next payload. FLOW: of the newest that has come */
+	u8 copies;    /* ASK: paths over which each payload goes at first, from that one on */
+	u8 interval;  /* ASK: ms between two reports, not 0 */
+	u16 within;   /* ASK: ms, a copy that comes later is of no use */
+	u8 size;      /* FLOW: bytes of bits */
+	u8 bits[WIRE_REPORT_BYTES]; /* FLOW: bit i, from the least of the first byte on: whether
+				     * sequence - 1 - i has come */
+	u32 queue; /* PATH: us, by how much the last probe took longer than the fastest of late */
+	u64 saved; /* PATH: payloads that came over this path and in time over no other, though they
+		    * went over several */
 };
 
 struct wire_nat {
@@ -361,6 +387,7 @@ struct frame {
 		struct endpoint override; /* the address to replace */
 		struct frame_candidates candidates;
 		struct frame_punch punch;
+		struct frame_report report;
 		struct frame_register_request register_request;
 		struct frame_register_response register_response;
 		struct frame_mapping_request mapping_request;

@@ -7,6 +7,7 @@
 #include "redundancy.h"
 
 #include "scalar.h"
+#include "target.h"
 #include "warp/shard_out.h"
 
 #define NUM_SHARDS 5u
@@ -21,13 +22,13 @@ static int parse_redundancy_mode(struct reader *r, const struct schema_key *key,
 	size_t index = 0;
 
 	if (parse_choice(r, key, v, words, &index))
-		return reader_fail(r, v->place, "%s must be replicate or shards, not '%s'",
+		return reader_fail(r, v->place, "%s must be replicate, shards or auto, not '%s'",
 				   key->name, SHOWN(v));
-	if (index > MODE_SHARDS)
+	if (index == MODE_STRIPE)
 		return reader_fail(
 			r, v->place,
 			"%s '%s' is not in this version; use replicate, with 'copies: N' "
-			"to limit what it costs, or shards",
+			"to limit what it costs, shards, or auto",
 			key->name, words[index]);
 	*(enum redundancy_mode *)ret = (enum redundancy_mode)index;
 	return 0;
@@ -70,11 +71,30 @@ static int finish_shards(struct reader *r, const struct mapping *m)
 	return 0;
 }
 
+/* How payloads go out is not said but chosen. */
+static int finish_auto(struct reader *r, const struct mapping *m)
+{
+	struct conf_tunnel *t = m->base;
+	const char *key = mapping_has(m, "copies") ? "copies" : shards_key(m);
+
+	if (key)
+		return reader_fail(r, mapping_place(m, key),
+				   "%s is chosen by the mode auto; remove the line", key);
+	target_complete(&t->target);
+	return 0;
+}
+
 static int finish(struct reader *r, const struct mapping *m)
 {
 	const struct conf_tunnel *t = m->base;
 	const char *key = shards_key(m);
 
+	if (t->mode == MODE_AUTO)
+		return finish_auto(r, m);
+	if (mapping_has(m, "target"))
+		return reader_fail(
+			r, mapping_place(m, "target"),
+			"target belongs to the mode auto; add 'mode: auto' or remove the line");
 	if (t->mode == MODE_SHARDS)
 		return finish_shards(r, m);
 	if (key)
@@ -109,6 +129,7 @@ static const struct schema_key keys[] = {
 	  .parse = parse_duration,
 	  .min = SHARD_DELAY_MIN,
 	  .max = SHARD_DELAY_MAX },
+	{ .name = "target", .shape = SHAPE_MAPPING, .inner = &target_schema },
 };
 #undef AT
 const struct schema redundancy_schema = SCHEMA(keys, finish);

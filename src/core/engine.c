@@ -206,7 +206,10 @@ void engine_receive_datagram(struct engine *e, struct arrival *in, u8 *data, u32
 	struct hub_result r;
 
 	in->size = size;
+	in->path = -1;
 	hub_receive(e->hub, in->now, &in->source, data, size, &r);
+	in->session = r.session;
+	in->counter = r.counter;
 	switch (r.verdict) {
 	case HUB_OPENED:
 		in->current = r.current;
@@ -279,6 +282,8 @@ void engine_expire(struct engine *e, u64 now)
 	nattest_expire(e, now);
 	redund_expire(e, now);
 	offers_expire(e, now);
+	autosel_expire(e, now);
+	report_expire(e, now);
 	for (u32 n = 0; n < e->peer_limit; n++) {
 		if (e->peers[n] && e->peers[n]->expiry <= now)
 			peer_expire(e, e->peers[n], now);
@@ -291,6 +296,7 @@ void engine_expire(struct engine *e, u64 now)
 	next = time_min(next, order_next_expiry(e));
 	next = time_min(next, time_min(nattest_next_expiry(e), offers_next_expiry(e)));
 	next = time_min(next, time_min(redund_next_expiry(e), rebuild_next_expiry(e)));
+	next = time_min(next, time_min(autosel_next_expiry(e), report_next_expiry(e)));
 	for (u32 n = 0; n < e->peer_limit; n++) {
 		if (e->peers[n])
 			next = time_min(next, e->peers[n]->expiry);

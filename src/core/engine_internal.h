@@ -21,6 +21,7 @@
  *   nattest.c   what each interface finds out about its NAT
  *   mapproto.c  the node's side of the map: registrations
  *   mapquery.c  and what it is asked about peers
+ *   auto_internal.h has the rooms of redundancy that is chosen
  *   relay.c     paths that lead through a map
  *   stream.c    the way to a map over TCP, where UDP is silent
  *   offers.c    what peers tell each other of where they may be reached
@@ -35,6 +36,7 @@
 #include "warp/hub.h"
 #include "warp/natclass.h"
 #include "warp/path.h"
+#include "warp/plan.h"
 #include "warp/reorder.h"
 #include "warp/shard_in.h"
 #include "warp/shard_out.h"
@@ -120,6 +122,7 @@ struct tunnel {
 	bool ordered;
 	u64 reorder_wait;            /* 0: no limit but REORDER_WAIT_MAX */
 	struct shard_options shards; /* none: each payload goes out on several paths */
+	struct plan_target target;   /* within 0: there is none; otherwise plans meet it */
 	struct shard_view shard_counts;
 	u16 *peers;
 	size_t peer_count;
@@ -140,6 +143,8 @@ struct flow {
 	struct reorder *order;   /* from the allocator; NULL: the tunnel is not ordered */
 	struct redund *redund;   /* the same; NULL: it sends no shards */
 	struct rebuild *rebuild; /* the same; NULL: no shard has come yet */
+	struct autosel *autosel; /* the same; NULL: the tunnel has no target */
+	struct telling *telling; /* the same; NULL: the other end has not asked */
 };
 
 struct reassembly {
@@ -205,8 +210,11 @@ struct peer {
 	u64 expiry;
 	bool connected; /* as last told */
 	bool closed;
-	u64 silent_since; /* no path has been live since then, 0: one is */
-	bool lost_kicked; /* a handshake was asked for since then */
+	u64 silent_since;        /* no path has been live since then, 0: one is */
+	bool lost_kicked;        /* a handshake was asked for since then */
+	struct learned *learned; /* from the allocator, NULL: no tunnel has a target */
+	struct value *value;     /* the same; NULL: the other end has not asked */
+	u64 value_within, asked_until;
 	struct flow flows[MAX_TUNNELS];
 };
 
@@ -293,6 +301,8 @@ struct engine {
 	struct redund *redunds; /* all that there are, for the timer */
 	struct rebuild *rebuilds;
 	struct shard_budget shard_budget;
+	struct autosel *autosels; /* as redunds */
+	struct telling *tellings;
 	struct delivery deliveries[DELIVERIES];
 	u32 delivery_head, delivery_tail;
 	struct notice notices[NOTICES];
@@ -315,6 +325,8 @@ struct arrival {
 	struct buf *buf; /* holds it; deliveries take references */
 	u32 size;        /* of the whole datagram */
 	bool current;    /* not under keys of an earlier life of the peer */
+	u64 session, counter;
+	int path; /* of the peer, -1: none */
 };
 
 /* engine.c */
@@ -397,17 +409,6 @@ bool policy_withholds(const struct peer *p);
 /* Why data goes over the interface. */
 enum iface_need policy_need(const struct engine *e, u8 iface);
 
-/* nat.c */
-/* Makes the paths that candidates call for, removes those that nothing calls for any more. */
-void nat_refresh(struct engine *e, struct peer *p, u64 now);
-/* The same for all peers. */
-void nat_refresh_all(struct engine *e, u64 now);
-void nat_take_override(struct engine *e, struct peer *p, const struct arrival *in,
-		       const struct endpoint *registered);
-void nat_forget_iface(struct peer *p, u8 iface);
-/* Fills a frame that tells how we are registered on iface; false: nothing to tell. */
-bool nat_override_frame(const struct engine *e, u8 iface, struct frame *ret);
-
 /* tunnel.c */
 /* NULL: not in use. */
 struct tunnel *tunnel_get(struct engine *e, u16 tunnel);
@@ -434,86 +435,9 @@ int flow_open_all(struct engine *e, struct peer *p);
 /* p or the tunnel goes. */
 void flow_close(struct engine *e, struct peer *p, u16 tunnel);
 
-/* redund.c */
-/* p takes part in a tunnel that sends shards. 0, -ENOMEM. */
-int redund_open(struct engine *e, struct peer *p, u16 tunnel);
-void redund_close(struct engine *e, struct peer *p, u16 tunnel);
-u64 redund_next_expiry(const struct engine *e);
-void redund_expire(struct engine *e, u64 now);
-/* What a payload of t costs besides its own bytes. */
-u32 redund_overhead(const struct tunnel *t);
-
-/* rebuild.c */
-void rebuild_shard(struct engine *e, struct peer *p, const struct arrival *in, u16 tunnel,
-		   const struct frame_shard *f);
-/* How long after the payloads of this flow those that are rebuilt may come; ns, not counting paths. */
-u64 rebuild_wait(const struct flow *f);
-void rebuild_close(struct engine *e, struct peer *p, u16 tunnel);
-u64 rebuild_next_expiry(const struct engine *e);
-void rebuild_expire(struct engine *e, u64 now);
-
-/* train.c */
-/* b, one sealed datagram, has just been queued on the paths of queued and may grow. */
-void train_open(struct engine *e, struct buf *b, const struct train *what);
-void train_close(struct engine *e);
-/* Where a datagram of this size may be put behind the newest train, or NULL. */
-u8 *train_place(struct engine *e, u64 now, u16 tunnel, u16 peer, u64 mask, u32 datagram);
-/* The datagram is there, sealed. Returns the paths that it goes out on. */
-u64 train_grow(struct engine *e, u32 datagram);
-u32 train_datagrams(const struct buf *b);
-
-/* fragment.c */
-/* Adds a fragment; true when the payload is whole: *ret is then free for the next one, and the
- * caller owns *ret_buf with total bytes at BUF_HEADROOM. */
-bool fragment_take(struct engine *e, u64 now, u16 peer, u16 tunnel, const struct frame_fragment *f,
-		   struct buf **ret_buf);
-/* The bytes of this fragment (its data and tunnel are not looked at) if it has come, or NULL. */
-u8 *fragment_find(struct engine *e, u16 peer, u16 tunnel, const struct frame_fragment *f);
-u64 fragment_next_expiry(const struct engine *e);
-void fragment_expire(struct engine *e, u64 now);
-void fragment_forget(struct engine *e, u16 peer, u16 tunnel);
-
-/* order.c */
-/* p takes part in an ordered tunnel. 0, -ENOMEM. */
-int order_open(struct engine *e, struct peer *p, u16 tunnel);
-/* Gives up what waits. */
-void order_close(struct engine *e, struct peer *p, u16 tunnel);
-/* A whole payload of an ordered tunnel: delivers it, now or later, and what waited for it. Takes over
- * one reference to buf. */
-void order_take(struct engine *e, struct peer *p, u64 now, u16 tunnel, u32 sequence,
-		const struct reorder_item *item);
-/* The same for one that has come in a datagram. */
-void order_payload(struct engine *e, struct peer *p, const struct arrival *in, u16 tunnel,
-		   const struct frame_payload *f);
-u64 order_next_expiry(const struct engine *e);
-void order_expire(struct engine *e, u64 now);
-u32 order_waiting(const struct engine *e, u16 tunnel);
-
-/* nattest.c */
-void nattest_begin(struct engine *e, struct iface *i);
-u64 nattest_next_expiry(const struct engine *e);
-void nattest_expire(struct engine *e, u64 now);
-/* A registration was answered by the map at this endpoint (NULL: it has none any more); f->interface is
- * in use. */
-/* m has answered over the interface: has its router granted a port, m shall try whether it gets
- * through. */
-void nattest_mapped(struct engine *e, struct map *m, u64 now,
-		    const struct frame_register_response *f);
-void nattest_registered(struct engine *e, const struct map *m, const struct arrival *in,
-			const struct endpoint *at, const struct frame_register_response *f);
-void nattest_map_removed(struct engine *e, u64 now, const struct map *m);
-/* m answers over iface, though not over UDP. */
-void nattest_map_alive(struct engine *e, const struct map *m, u64 now, u8 iface);
-void nattest_take(struct engine *e, const struct map *m, const struct arrival *in,
-		  const struct frame_nat_test *f);
-/* Is it a datagram of ours that the NAT has turned back? */
-bool nattest_returned(struct engine *e, const struct arrival *in, const u8 *data, u32 size);
-struct wire_nat nattest_wire(const struct iface *i);
-/* How often something goes over an idle mapping of iface: keepalive_interval, or more often where
- * mappings do not live that long. */
-u64 nattest_keepalive(const struct engine *e, u8 iface);
-
 #include "maps_internal.h"
+#include "nat_internal.h"
+#include "payloads_internal.h"
 #include "traverse_internal.h"
 
 #endif

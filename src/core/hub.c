@@ -177,6 +177,8 @@ static void receive_transport(struct hub *hub, u64 now, u8 *data, size_t size,
 		return;
 	session = slot->session;
 	ret->assoc = slot->assoc;
+	ret->session = session->number;
+	ret->counter = header.counter;
 	verdict = session_check(session, header.counter);
 	if (verdict != REPLAY_FRESH) {
 		ret->reason = reason_of(verdict);
@@ -188,8 +190,6 @@ static void receive_transport(struct hub *hub, u64 now, u8 *data, size_t size,
 	ret->verdict = HUB_OPENED;
 	ret->plain = data + WIRE_HEADER_SIZE;
 	ret->plain_size = size - WIRE_OVERHEAD;
-	ret->session = session->number;
-	ret->counter = header.counter;
 	ret->assoc->opened_at = now;
 	ret->confirmed = assoc_confirm(hub, ret->assoc, session, now);
 	ret->current = is_contemporary(ret->assoc, session);

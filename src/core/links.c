@@ -21,10 +21,7 @@
  * parity is for. */
 static bool too_lossy(const struct sending *s, struct links *l, u32 n)
 {
-	const struct shard_options *o = &s->t->shards;
-	const double tolerable = (double)(o->shards - o->required) / o->shards;
-
-	if (s->p->paths[n].out.loss < tolerable) {
+	if (s->p->paths[n].out.loss < l->tolerable) {
 		l->lossy_since[n] = 0;
 		return false;
 	}

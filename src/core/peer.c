@@ -112,13 +112,14 @@ static void send_probe(struct engine *e, struct peer *p, u64 now, u8 path,
 	struct path *to = &p->paths[path];
 	bool spare = path_relayed(to) && !(p->usable_mask & UINT64_C(1) << path);
 	bool idle = spare || policy_resting(p, path) || p->busy_until <= now;
-	struct frame frames[3];
+	struct frame frames[4];
 	size_t count = 0;
 
 	if (answer_to) {
 		frames[count].type = FRAME_PROBE_REPLY;
 		path_reply(to, answer_to, path_relayed(to) ? &none : seen,
 			   &frames[count++].probe_reply);
+		count += report_path(p, now, path, &frames[count]);
 	}
 	if (!answer_to || to->state == PATH_PROBING) {
 		frames[count].type = FRAME_PROBE;
@@ -223,9 +224,11 @@ static void take_probe(struct engine *e, struct peer *p, const struct arrival *i
 {
 	if (path < 0)
 		return;
-	if (in->current)
+	if (in->current) {
 		path_take_probe(&p->paths[path], probe);
-	policy_told(e, p, in->now, path, probe->cost);
+		policy_told(e, p, in->now, path, probe->cost);
+		report_probe(&p->paths[path], in->now, probe);
+	}
 	send_probe(e, p, in->now, (u8)path, probe, &in->source);
 }
 
@@ -273,6 +276,10 @@ static void peer_frame(struct engine *e, struct peer *p, const struct arrival *i
 	case FRAME_CANDIDATES:
 		offers_take(e, p, in, path, &f->candidates);
 		break;
+	case FRAME_REPORT:
+		if (in->current)
+			autosel_report(e, p, in->now, path, &f->report);
+		break;
 	case FRAME_CLOSE:
 		peer_take_close(e, p, in);
 		break;
@@ -285,6 +292,7 @@ void peer_receive(struct engine *e, struct peer *p, const struct arrival *in,
 		  const struct hub_result *r)
 {
 	int n = pathset_find(p, in->iface, in->socket, &in->source);
+	struct arrival here = *in;
 	size_t left = r->plain_size;
 	u8 *at = r->plain;
 	struct frame f;
@@ -304,10 +312,11 @@ void peer_receive(struct engine *e, struct peer *p, const struct arrival *in,
 		p->paths[n].first.bytes += in->size;
 		p->paths[n].last_heard = in->now;
 	}
+	here.path = n;
 	while ((more = frame_next(&at, &left, &f)) > 0) {
 		/* One answer a datagram: a peer shall not make us its amplifier. */
 		if ((f.type != FRAME_PROBE && f.type != FRAME_CANDIDATES) || asked++ == 0)
-			peer_frame(e, p, in, n, &f);
+			peer_frame(e, p, &here, n, &f);
 	}
 	if (more < 0)
 		drop_count(&e->drops, DROP_BAD_FRAME);
@@ -318,6 +327,7 @@ void peer_duplicate(struct engine *e, struct peer *p, const struct arrival *in)
 	int n = pathset_find(p, in->iface, in->socket, &in->source);
 
 	(void)e;
+	report_copy(p, in);
 	if (n < 0)
 		return;
 	p->paths[n].duplicate.packets++;

@@ -107,6 +107,7 @@ void engine_remove_peer(struct engine *e, u64 now, u16 peer)
 	}
 	recall_close(e, p);
 	punch_close(e, p, now);
+	report_forget(e, p);
 	allowedips_remove_peer(e->allowedips, peer);
 	assoc_clear(e->hub, &p->assoc);
 	for (u32 n = 0; n < MAPPING_SOURCES; n++)

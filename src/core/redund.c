@@ -18,25 +18,26 @@
 struct redund {
 	struct redund *next;
 	struct shard_out *out;
+	struct shard_options options;
 	u16 peer, tunnel;
 	struct links links;
 };
 
 u32 redund_overhead(const struct tunnel *t)
 {
-	return t->shards.shards ? SHARD_OVERHEAD : PAYLOAD_OVERHEAD;
+	return t->shards.shards || t->target.within ? SHARD_OVERHEAD : PAYLOAD_OVERHEAD;
 }
 
-static u32 shard_room(const struct tunnel *t, const struct peer *p, u32 overhead)
+static u32 shard_room(const struct sending *s, const struct redund *r, u32 overhead)
 {
-	const u32 room = tunnel_room(t, p, overhead), most = shard_out_room(&t->shards);
+	const u32 room = tunnel_room(s->t, s->p, overhead), most = shard_out_room(&r->options);
 
 	return room < most ? room : most;
 }
 
-static u32 parity_count(const struct tunnel *t)
+static u32 parity_count(const struct redund *r)
 {
-	return t->shards.shards - t->shards.required;
+	return r->options.shards - r->options.required;
 }
 
 /* --- one shard ------------------------------------------------------------------------------- */
@@ -83,7 +84,7 @@ static void close_block(const struct sending *s, struct redund *r, struct shard_
 {
 	f->tunnel = s->t->id;
 	f->count = b->count;
-	for (u32 j = 0; j < parity_count(s->t); j++) {
+	for (u32 j = 0; j < parity_count(r); j++) {
 		f->parity = (u8)j;
 		send_parity(s, r, b, f);
 	}
@@ -99,7 +100,7 @@ static void close_payloads(const struct sending *s, struct redund *r, struct sha
 		.kind = SHARD_PARITY,
 		.sequence = b->base,
 		.step = b->step,
-		.wait = (u16)((s->t->shards.max_delay + NS_PER_MS - 1) / NS_PER_MS),
+		.wait = (u16)((r->options.max_delay + NS_PER_MS - 1) / NS_PER_MS),
 	};
 
 	close_block(s, r, b, &f);
@@ -111,7 +112,7 @@ static struct shard_block *next_block(const struct sending *s, struct redund *r)
 	struct shard_block *b;
 
 	shard_out_pace(r->out, s->now, r->links.count);
-	while (!shard_out_set_size(r->out, shard_room(s->t, s->p, SHARD_OVERHEAD)))
+	while (!shard_out_set_size(r->out, shard_room(s, r, SHARD_OVERHEAD)))
 		close_payloads(s, r, shard_out_oldest(r->out));
 	while (!(b = shard_out_block(r->out, s->now, s->flow->next_sequence)))
 		close_payloads(s, r, shard_out_oldest(r->out));
@@ -226,8 +227,7 @@ static enum drop_reason send_pieces(const struct sending *s, struct redund *r, s
 		f.data = buf_data(payload) + at;
 		f.size = f.total - at < unit ? f.total - at : unit;
 		reason = send_piece(s, r, b, &f);
-		if (reason != DROP_NONE ||
-		    (b->count < s->t->shards.required && at + unit < f.total))
+		if (reason != DROP_NONE || (b->count < r->options.required && at + unit < f.total))
 			continue;
 		close_pieces(s, r, b, &f);
 		b = shard_out_pieces(r->out);
@@ -237,7 +237,7 @@ static enum drop_reason send_pieces(const struct sending *s, struct redund *r, s
 
 static enum drop_reason send_large(const struct sending *s, struct redund *r, struct buf *payload)
 {
-	const u32 room = shard_room(s->t, s->p, PIECE_OVERHEAD);
+	const u32 room = shard_room(s, r, PIECE_OVERHEAD);
 	const u32 unit = room < UINT16_MAX ? room : UINT16_MAX;
 	u32 pieces, blocks;
 	enum drop_reason reason;
@@ -245,11 +245,11 @@ static enum drop_reason send_large(const struct sending *s, struct redund *r, st
 	if (unit == 0 || (payload->length + unit - 1) / unit > PIECES_MAX)
 		return DROP_TOO_LARGE;
 	pieces = (payload->length + unit - 1) / unit;
-	blocks = (pieces + s->t->shards.required - 1) / s->t->shards.required;
-	reason = pieces_fit(s, r, pieces + blocks * parity_count(s->t));
+	blocks = (pieces + r->options.required - 1) / r->options.required;
+	reason = pieces_fit(s, r, pieces + blocks * parity_count(r));
 	if (reason != DROP_NONE)
 		return reason;
-	while (!shard_out_set_size(r->out, shard_room(s->t, s->p, SHARD_OVERHEAD)))
+	while (!shard_out_set_size(r->out, shard_room(s, r, SHARD_OVERHEAD)))
 		close_payloads(s, r, shard_out_oldest(r->out));
 	return send_pieces(s, r, payload, unit);
 }
@@ -259,7 +259,7 @@ enum drop_reason redund_send(const struct sending *s, struct buf *b)
 	struct redund *r = s->flow->redund;
 
 	links_refresh(s, &r->links);
-	if (b->length > shard_room(s->t, s->p, SHARD_OVERHEAD))
+	if (b->length > shard_room(s, r, SHARD_OVERHEAD))
 		return send_large(s, r, b);
 	return send_whole(s, r, b);
 }
@@ -275,7 +275,8 @@ u64 redund_next_expiry(const struct engine *e)
 	return at;
 }
 
-static void expire(struct engine *e, struct redund *r, u64 now)
+/* Sends the parity of blocks that were due until then. */
+static void close_until(struct engine *e, struct redund *r, u64 now, u64 until)
 {
 	struct peer *p = e->peers[r->peer];
 	struct sending s = { .e = e,
@@ -286,9 +287,11 @@ static void expire(struct engine *e, struct redund *r, u64 now)
 			     .flow = &p->flows[r->tunnel] };
 	const bool possible = s.mask && assoc_ready(&p->assoc, now);
 
+	if (s.flow->autosel)
+		s.mask = autosel_careful_mask(p, s.flow->autosel);
 	if (possible)
 		links_refresh(&s, &r->links);
-	while (shard_out_next_expiry(r->out) <= now) {
+	while (shard_out_oldest(r->out) && shard_out_next_expiry(r->out) <= until) {
 		if (possible)
 			close_payloads(&s, r, shard_out_oldest(r->out));
 		else
@@ -300,32 +303,66 @@ void redund_expire(struct engine *e, u64 now)
 {
 	for (struct redund *r = e->redunds; r; r = r->next) {
 		if (shard_out_next_expiry(r->out) <= now)
-			expire(e, r, now);
+			close_until(e, r, now, now);
 	}
 }
 
 /* --- life ------------------------------------------------------------------------------------ */
 
-int redund_open(struct engine *e, struct peer *p, u16 tunnel)
+static void set_options(struct redund *r, const struct shard_options *o)
 {
-	const struct tunnel *t = &e->tunnels[tunnel];
-	struct redund *r;
+	r->options = *o;
+	r->links.tolerable = (double)(o->shards - o->required) / o->shards;
+}
 
-	if (t->shards.shards == 0 || !tunnel_has_peer(t, p->index))
-		return 0;
-	r = mem_alloc(&e->options.allocator, sizeof(*r));
+/* With room for the parity that options call for. */
+static struct redund *make(struct engine *e, struct peer *p, u16 tunnel,
+			   const struct shard_options *options)
+{
+	struct redund *r = mem_alloc(&e->options.allocator, sizeof(*r));
+
 	if (!r)
-		return -ENOMEM;
-	r->out = shard_out_create(&e->options.allocator, &t->shards);
+		return NULL;
+	r->out = shard_out_create(&e->options.allocator, options);
 	if (!r->out) {
 		mem_free(&e->options.allocator, r, sizeof(*r));
-		return -ENOMEM;
+		return NULL;
 	}
+	set_options(r, options);
 	r->peer = p->index;
 	r->tunnel = tunnel;
 	r->next = e->redunds;
 	e->redunds = r;
 	p->flows[tunnel].redund = r;
+	return r;
+}
+
+int redund_open(struct engine *e, struct peer *p, u16 tunnel)
+{
+	const struct tunnel *t = &e->tunnels[tunnel];
+
+	if (t->shards.shards == 0 || !tunnel_has_peer(t, p->index))
+		return 0;
+	return make(e, p, tunnel, &t->shards) ? 0 : -ENOMEM;
+}
+
+int redund_tune(struct engine *e, struct peer *p, u16 tunnel, u64 now,
+		const struct shard_options *options)
+{
+	static const struct shard_options most = { RS_SHARDS, RS_SHARDS - REDUND_PARITY_MAX,
+						   SHARD_DELAY_MIN };
+	struct redund *r = p->flows[tunnel].redund;
+
+	if (!r)
+		r = make(e, p, tunnel, &most);
+	if (!r)
+		return -ENOMEM;
+	if (options->shards == r->options.shards && options->required == r->options.required &&
+	    options->max_delay == r->options.max_delay)
+		return 0;
+	close_until(e, r, now, TIME_NEVER);
+	shard_out_tune(r->out, options);
+	set_options(r, options);
 	return 0;
 }
 

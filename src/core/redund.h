@@ -23,6 +23,7 @@ struct links {
 	u32 count;
 	u64 of, until;                   /* chosen from these paths */
 	u32 turn;                        /* who has the first of the next block */
+	double tolerable;                /* share of losses that parity makes good */
 	u64 lossy_since[MAX_PEER_PATHS]; /* 0: it is not */
 };
 

@@ -98,6 +98,8 @@ static enum drop_reason send_first(const struct sending *s, struct buf *b)
 	frame_put_payload_header(buf_push(b, FRAME_PAYLOAD_HEADER), s->t->id,
 				 s->flow->next_sequence++);
 	reason = seal_and_queue(s, b, false, &train.queued);
+	if (reason == DROP_NONE)
+		autosel_keep(s, s->flow->next_sequence - 1, buf_data(b), b->length);
 	if (reason == DROP_NONE && !(s->mask & s->p->relay_mask)) /* copies do not grow with it */
 		train_open(s->e, b, &train);
 	else if (reason != DROP_NONE)
@@ -121,6 +123,7 @@ static enum drop_reason join_train(const struct sending *s, u8 *place, u32 size)
 		return DROP_NO_SESSION;
 	count_copies(s, train_grow(s->e, datagram), datagram);
 	keep(s, place, datagram);
+	autosel_keep(s, s->flow->next_sequence - 1, place, datagram);
 	return DROP_NONE;
 }
 
@@ -173,8 +176,19 @@ static enum drop_reason send_fragment(const struct sending *s, const struct fram
 	return reason;
 }
 
-static enum drop_reason send_fragments(const struct sending *s, struct buf *payload)
+/* What is not sent again goes over all links. */
+static struct sending with_all_links(const struct sending *s)
 {
+	struct sending all = *s;
+
+	if (s->flow->autosel)
+		all.mask = autosel_careful_mask(s->p, s->flow->autosel);
+	return all;
+}
+
+static enum drop_reason send_fragments(const struct sending *one, struct buf *payload)
+{
+	const struct sending careful = with_all_links(one), *s = &careful;
 	u32 unit = tunnel_room(s->t, s->p, FRAGMENT_OVERHEAD), total = payload->length;
 	struct frame_fragment f = { .tunnel = s->t->id,
 				    .sequence = s->flow->next_sequence,
@@ -208,16 +222,20 @@ static enum drop_reason send_fragments(const struct sending *s, struct buf *payl
 static enum drop_reason begin(struct sending *s, struct engine *e, struct tunnel *t, struct peer *p,
 			      u64 now)
 {
-	*s = (struct sending){ .e = e,
-			       .t = t,
-			       .p = p,
-			       .now = now,
-			       .mask = pathset_select(p, t->copies),
-			       .flow = &p->flows[t - e->tunnels] };
+	struct flow *flow = &p->flows[t - e->tunnels];
+
 	peer_busy(e, p, now);
+	*s = (struct sending){ .e = e, .t = t, .p = p, .now = now, .flow = flow };
+	s->mask = flow->autosel ? autosel_mask(e, p, now, flow->autosel) :
+				  pathset_select(p, t->copies);
 	if (!assoc_ready(&p->assoc, now))
 		return DROP_NO_SESSION;
 	return s->mask ? DROP_NONE : DROP_NO_PATH;
+}
+
+static bool goes_as_shards(const struct sending *s)
+{
+	return s->flow->redund && (!s->flow->autosel || autosel_shards(s->flow->autosel));
 }
 
 /* b is written to when it fits one datagram. */
@@ -230,7 +248,7 @@ static enum drop_reason send_to_peer(struct engine *e, struct tunnel *t, struct 
 
 	if (reason != DROP_NONE)
 		return reason;
-	if (s.flow->redund)
+	if (goes_as_shards(&s))
 		return redund_send(&s, b);
 	if (b->length > tunnel_room(t, p, PAYLOAD_OVERHEAD))
 		return send_fragments(&s, b);
@@ -350,7 +368,8 @@ enum drop_reason engine_offer(struct engine *e, u64 now, u16 tunnel, struct buf 
 static enum drop_reason send_piece(const struct sending *s, const struct pieces *pieces, u32 index,
 				   u32 size)
 {
-	u8 *place = s->flow->redund ? NULL : place_in_train(s, size);
+	const bool shards = goes_as_shards(s);
+	u8 *place = shards ? NULL : place_in_train(s, size);
 	enum drop_reason reason;
 	struct buf *b;
 
@@ -363,7 +382,7 @@ static enum drop_reason send_piece(const struct sending *s, const struct pieces 
 		return DROP_NO_BUFFER;
 	pieces->write(pieces, index, buf_data(b));
 	b->length = size;
-	if (s->flow->redund)
+	if (shards)
 		reason = redund_send(s, b);
 	else if (size > tunnel_room(s->t, s->p, PAYLOAD_OVERHEAD))
 		reason = send_fragments(s, b);

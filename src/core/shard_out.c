@@ -28,6 +28,7 @@
 
 struct shard_out {
 	struct shard_options options;
+	size_t size; /* of all */
 	u32 parity;
 	u32 stride; /* bytes of area a parity shard */
 	u32 places; /* blocks that the ring has room for */
@@ -60,17 +61,25 @@ struct shard_out *shard_out_create(const struct allocator *a, const struct shard
 
 	if (!o)
 		return NULL;
+	o->size = shard_out_size(options);
+	shard_out_tune(o, options);
+	return o;
+}
+
+void shard_out_tune(struct shard_out *o, const struct shard_options *options)
+{
 	o->options = *options;
 	o->parity = options->shards - options->required;
+	o->stride = 0; /* shard_out_set_size() shares out the area anew */
+	o->head = o->tail = 0;
 	o->depth = 1;
 	rs_code_init(&o->code, o->parity);
-	return o;
 }
 
 void shard_out_destroy(const struct allocator *a, struct shard_out *o)
 {
 	if (o)
-		mem_free(a, o, shard_out_size(&o->options));
+		mem_free(a, o, o->size);
 }
 
 bool shard_out_set_size(struct shard_out *o, u32 size)

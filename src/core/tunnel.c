@@ -111,6 +111,7 @@ void tunnel_take(struct engine *e, struct peer *p, u64 now, u16 tunnel, u32 sequ
 		 const struct reorder_item *item)
 {
 	flow_take(&p->flows[tunnel], sequence);
+	report_arrived(e, p, now, tunnel, sequence, NULL);
 	if (p->flows[tunnel].order)
 		order_take(e, p, now, tunnel, sequence, item);
 	else
@@ -129,6 +130,7 @@ void tunnel_payload(struct engine *e, struct peer *p, const struct arrival *in,
 	index = (u16)(t - e->tunnels);
 	flow = &p->flows[index];
 	flow_take(flow, f->sequence);
+	report_arrived(e, p, in->now, index, f->sequence, in);
 	if (flow->order)
 		order_payload(e, p, in, index, f);
 	else
@@ -197,7 +199,9 @@ static int flow_open(struct engine *e, struct peer *p, u16 tunnel)
 {
 	int r = order_open(e, p, tunnel);
 
-	return r < 0 ? r : redund_open(e, p, tunnel);
+	if (r == 0)
+		r = redund_open(e, p, tunnel);
+	return r < 0 ? r : autosel_open(e, p, tunnel);
 }
 
 int flow_open_all(struct engine *e, struct peer *p)
@@ -214,6 +218,8 @@ int flow_open_all(struct engine *e, struct peer *p)
 void flow_close(struct engine *e, struct peer *p, u16 tunnel)
 {
 	order_close(e, p, tunnel);
+	autosel_close(e, p, tunnel);
+	report_close(e, p, tunnel);
 	redund_close(e, p, tunnel);
 	rebuild_close(e, p, tunnel);
 }
@@ -254,12 +260,21 @@ static bool shards_make_sense(const struct tunnel_options *o)
 	       o->max_delay <= SHARD_DELAY_MAX;
 }
 
+static bool target_makes_sense(const struct tunnel_options *o)
+{
+	if (o->target.within == 0)
+		return true;
+	return o->num_shards == 0 && o->copies == 0 && o->target.within >= TARGET_WITHIN_MIN &&
+	       o->target.within <= TARGET_WITHIN_MAX && o->target.residual_loss > 0 &&
+	       o->target.residual_loss < 1 && o->target.max_overhead >= 1;
+}
+
 int engine_add_tunnel(struct engine *e, const struct tunnel_options *options, u16 *ret_tunnel)
 {
 	u16 n = free_tunnel(e);
 	struct tunnel *t;
 
-	if (!shards_make_sense(options))
+	if (!shards_make_sense(options) || !target_makes_sense(options))
 		return -EINVAL;
 	if (e->tunnel_by_id[options->id])
 		return -EEXIST;
@@ -280,6 +295,7 @@ int engine_add_tunnel(struct engine *e, const struct tunnel_options *options, u1
 	t->reorder_wait = options->reorder_wait;
 	t->shards = (struct shard_options){ options->num_shards, options->required_shards,
 					    options->max_delay };
+	t->target = options->target;
 	e->tunnel_by_id[t->id] = (u16)(n + 1);
 	if (open_flows(e, n) < 0) {
 		engine_remove_tunnel(e, n);

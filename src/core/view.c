@@ -2,7 +2,7 @@
 /*
  * view.c - pictures of the engine's state for people and tests. Reads only.
  */
-#include "engine_internal.h"
+#include "autosel.h"
 
 #include <string.h>
 
@@ -168,6 +168,11 @@ bool engine_view_path(const struct engine *e, u32 peer, u32 index, struct path_v
 		.loss_in = path->in.loss,
 		.rate_out = path->rate_out,
 		.rate_in = path->rate_in,
+		.queue_out = path->queue_out,
+		.queue_in = path->queue_in,
+		.saved_out = path->saved_out + autosel_saved(e, p, index),
+		.saved_in = report_saved(p, index),
+		.fate = learn_fate(e, p, index),
 	};
 	if (path_relayed(path)) {
 		ret->remote = relay_at(e, path);
@@ -202,10 +207,31 @@ bool engine_view_tunnel(const struct engine *e, u32 index, struct tunnel_view *r
 	ret->required_shards = t->shards.required;
 	ret->max_delay = t->shards.max_delay;
 	ret->shards = t->shard_counts;
+	ret->target = t->target;
 	for (u32 n = 0; n < e->peer_limit; n++) {
 		if (e->peers[n])
 			ret->lost += flow_lost(&e->peers[n]->flows[index]);
 	}
+	return true;
+}
+
+bool engine_view_plan(const struct engine *e, u32 tunnel, u32 peer, struct plan_view *ret)
+{
+	const struct peer *p = peer < e->peer_limit ? e->peers[peer] : NULL;
+	const struct autosel *a = p && tunnel < MAX_TUNNELS ? p->flows[tunnel].autosel : NULL;
+
+	if (!a)
+		return false;
+	*ret = (struct plan_view){ .target = e->tunnels[tunnel].target,
+				   .plan = a->plan,
+				   .first = a->first,
+				   .again = a->again,
+				   .links = a->in.count,
+				   .rate = a->rate,
+				   .reports = a->in.reports,
+				   .changes = a->changes };
+	if (a->repair)
+		ret->repair = *repair_counts(a->repair);
 	return true;
 }
 

@@ -16,6 +16,7 @@
 
 #include "cursor.h"
 #include "wire_internal.h"
+#include "wire_report.h"
 #include "wire_shard.h"
 
 #define FRAME_HEADER_SIZE 3u /* type, length */
@@ -196,6 +197,9 @@ static void read_body(struct reader *r, u8 type, struct frame *ret)
 	case FRAME_PUNCH:
 		frame_read_punch(r, &ret->punch);
 		break;
+	case FRAME_REPORT:
+		report_read(r, &ret->report);
+		break;
 	case FRAME_REGISTER_REQUEST:
 		frame_read_register_request(r, &ret->register_request);
 		break;
@@ -264,6 +268,8 @@ static bool is_writable(const struct frame *f)
 		return f->candidates.count <= WIRE_MAPPINGS_MAX;
 	case FRAME_PUNCH:
 		return f->punch.count <= WIRE_PORTS_MAX;
+	case FRAME_REPORT:
+		return report_is_writable(&f->report);
 	case FRAME_REGISTER_RESPONSE:
 		return f->register_response.count <= WIRE_OTHERS_MAX;
 	case FRAME_MAPPING_REQUEST:
@@ -315,6 +321,9 @@ static void write_body(struct writer *w, const struct frame *f)
 		break;
 	case FRAME_PUNCH:
 		frame_write_punch(w, &f->punch);
+		break;
+	case FRAME_REPORT:
+		report_write(w, &f->report);
 		break;
 	case FRAME_REGISTER_REQUEST:
 		frame_write_register_request(w, &f->register_request);

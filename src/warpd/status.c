@@ -5,7 +5,7 @@
  * Addresses are "ip:port", ages and times seconds unless a name says otherwise, rates bits a
  * second, losses 0..1; what is not known is null, an unknown round trip 0.
  */
-#include "warpd/daemon.h"
+#include "warpd/status_auto.h"
 
 #include <jansson.h>
 #include <string.h>
@@ -204,6 +204,11 @@ static void set_arrivals(json_t *path, const struct path_view *v)
 	json_object_set_new(path, "rx_loss", json_real(v->loss_in));
 	json_object_set_new(path, "tx_rate_bps", json_real(8 * v->rate_out));
 	json_object_set_new(path, "rx_rate_bps", json_real(8 * v->rate_in));
+	json_object_set_new(path, "tx_queue_ms", milliseconds(v->queue_out));
+	json_object_set_new(path, "rx_queue_ms", milliseconds(v->queue_in));
+	json_object_set_new(path, "tx_saved", number(v->saved_out));
+	json_object_set_new(path, "rx_saved", number(v->saved_in));
+	json_object_set_new(path, "fate", number(v->fate));
 }
 
 static json_t *paths(const struct daemon *d, u32 peer)
@@ -344,7 +349,7 @@ static json_t *shards(const struct tunnel_view *v)
 	const struct shard_view *s = &v->shards;
 	json_t *ret;
 
-	if (!v->num_shards && !s->rebuilt && !s->unrecoverable)
+	if (!v->num_shards && !s->blocks && !s->rebuilt && !s->unrecoverable)
 		return json_null();
 	ret = json_object();
 	json_object_set_new(ret, "num", number(v->num_shards));
@@ -393,11 +398,14 @@ static json_t *tunnels(const struct daemon *d)
 		json_object_set_new(tunnel, "id", number(v.id));
 		json_object_set_new(tunnel, "gate", json_string(gate_describe(&conf->gate, gate)));
 		json_object_set_new(tunnel, "mode",
-				    json_string(v.num_shards ? "shards" : "replicate"));
+				    json_string(v.target.within ? "auto" :
+						v.num_shards    ? "shards" :
+								  "replicate"));
 		json_object_set_new(tunnel, "peers", tunnel_peers(d, conf));
 		set_impair(tunnel, conf, d->tunnels[i]->gate);
 		set_payloads(tunnel, &v);
 		json_object_set_new(tunnel, "shards", shards(&v));
+		json_object_set_new(tunnel, "auto", status_auto(d, d->tunnels[i]->index, &v));
 		json_array_append_new(ret, tunnel);
 	}
 	return ret;

@@ -285,6 +285,7 @@ struct sim_sink {
 	u64 first_at, last_at;
 	u64 longest_gap, gap_at; /* between two arrivals; when it ended */
 	u64 latency_max, latency_sum;
+	u64 late; /* more than the flow's within after they were sent */
 };
 
 struct sim_flow {
@@ -299,6 +300,7 @@ struct sim_flow {
 	u32 header_size;
 	u32 burst; /* payloads at a time, before anything is drained */
 	bool stopped, paused;
+	u64 within; /* what takes longer is late; 0: nothing is */
 	u64 offered, accepted; /* accepted: engine_send() said DROP_NONE */
 	u64 refused[DROP_REASONS];
 	struct sim_sink *sinks;

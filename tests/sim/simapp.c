@@ -176,7 +176,7 @@ static void check_body(struct sim_host *h, const struct sim_flow *f, u64 number,
 	}
 }
 
-static void note_arrival(struct sim_sink *s, u64 number, u64 sent_at)
+static void note_arrival(struct sim_sink *s, u64 within, u64 number, u64 sent_at)
 {
 	const u64 now = s->host->sim->now, latency = now - sent_at;
 
@@ -193,6 +193,7 @@ static void note_arrival(struct sim_sink *s, u64 number, u64 sent_at)
 	s->last_at = now;
 	s->received++;
 	s->latency_sum += latency;
+	s->late += within && latency > within;
 	if (latency > s->latency_max)
 		s->latency_max = latency;
 }
@@ -246,7 +247,7 @@ void sim_app_deliver(struct sim_host *h, const struct delivery *d)
 		sim_fail(h->sim, "%s delivers payload %llu of flow %u twice", h->name,
 			 (unsigned long long)number, f->id);
 	s->seen[number / 8] |= (u8)(1u << number % 8);
-	note_arrival(s, number, get_u64(body + 16));
+	note_arrival(s, f->within, number, get_u64(body + 16));
 }
 
 const struct sim_sink *sim_sink(const struct sim_flow *f, const struct sim_host *to)

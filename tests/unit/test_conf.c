@@ -336,6 +336,32 @@ static void shards_have_defaults(void **state)
 	conf_free(c);
 }
 
+static void a_target_has_defaults(void **state)
+{
+#define AUTO(more)                                                                                 \
+	HEAD PEER "tunnels: { name: t, gate: { path: /t },\n"                                      \
+		  "  transport: { redundancy: { mode: auto" more " } } }\n"
+	struct conf *c = parse(AUTO(""));
+
+	(void)state;
+	assert_int_equal(c->tunnels[0].mode, MODE_AUTO);
+	assert_true(c->tunnels[0].target.residual_loss > 0.99e-4);
+	assert_true(c->tunnels[0].target.residual_loss < 1.01e-4);
+	assert_int_equal(c->tunnels[0].target.within, 100 * NS_PER_MS);
+	assert_true(c->tunnels[0].target.max_overhead > 1.99);
+	conf_free(c);
+	c = parse(AUTO(", target: { residual_loss: 0.5%, within: 80ms, max_overhead: 1.6 }"));
+	assert_true(c->tunnels[0].target.residual_loss > 0.0049);
+	assert_true(c->tunnels[0].target.residual_loss < 0.0051);
+	assert_int_equal(c->tunnels[0].target.within, 80 * NS_PER_MS);
+	assert_true(c->tunnels[0].target.max_overhead > 1.59);
+	assert_true(c->tunnels[0].target.max_overhead < 1.61);
+	conf_free(c);
+	c = parse(HEAD PEER TUNNEL);
+	assert_int_equal(c->tunnels[0].target.within, 0);
+	conf_free(c);
+}
+
 static void what_is_hardly_meant_is_warned_of(void **state)
 {
 	struct conf *c = parse(HEAD PEER
@@ -575,6 +601,7 @@ int main(void)
 		cmocka_unit_test(durations_have_units),
 		cmocka_unit_test(aliases_stand_for_what_they_name),
 		cmocka_unit_test(shards_have_defaults),
+		cmocka_unit_test(a_target_has_defaults),
 		cmocka_unit_test(what_is_hardly_meant_is_warned_of),
 		cmocka_unit_test(impairments_are_as_written_and_warned_of),
 		cmocka_unit_test(a_map_needs_only_a_key),

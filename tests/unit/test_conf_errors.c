@@ -31,6 +31,7 @@
 #define GATE(gate) HEAD PEER "tunnels: { name: v, gate: { " gate " } }\n"
 #define TRANSPORT(transport)                                                                       \
 	HEAD PEER "tunnels: { name: v, gate: { path: /v }, transport: { " transport " } }\n"
+#define AUTO(more) TRANSPORT("redundancy: { mode: auto, " more " }")
 #define SHARDS(more) TRANSPORT("redundancy: { mode: shards, " more " }")
 #define IMPAIR(text) HEAD PEER "tunnels: { name: v, gate: { tun: w }, impair: \"" text "\" }\n"
 /* In line 2. */
@@ -233,9 +234,31 @@ static const struct mistake {
 	{ TRANSPORT("send_deadline: 61s"), "3:69", "it must be from 0 to 1m" },
 	{ TRANSPORT("redundancy: { mode: stripe }"), "3:74",
 	  "mode 'stripe' is not in this version" },
-	{ TRANSPORT("redundancy: { mode: auto }"), "3:74", "mode 'auto' is not in this version" },
+	{ TRANSPORT("redundancy: { mode: stripe }"), "3:74",
+	  "mode 'stripe' is not in this version" },
+	{ TRANSPORT("redundancy: { target: { within: 80ms } }"), "3:68",
+	  "target belongs to the mode auto" },
+	{ SHARDS("target: { within: 80ms }"), "3:82", "target belongs to the mode auto" },
+	{ AUTO("copies: 2"), "3:80", "copies is chosen by the mode auto" },
+	{ AUTO("num_shards: 5, required_shards: 3"), "3:80", "num_shards is chosen by the mode" },
+	{ AUTO("max_delay: 5ms"), "3:80", "max_delay is chosen by the mode auto" },
+	{ AUTO("target: 80ms"), "3:88", "target must be" },
+	{ AUTO("target: { residual_loss: few }"), "3:105",
+	  "residual_loss must be a share such as 1e-4, 0.0001 or 0.01%, not 'few'" },
+	{ AUTO("target: { residual_loss: 0 }"), "3:105",
+	  "residual_loss is 0; it must be from 1e-9 to 0.5" },
+	{ AUTO("target: { residual_loss: 60% }"), "3:105", "it must be from 1e-9 to 0.5" },
+	{ AUTO("target: { residual_loss: nan }"), "3:105", "must be a share" },
+	{ AUTO("target: { residual_loss: 1e-4% % }"), "3:105", "must be a share" },
+	{ AUTO("target: { within: 4ms }"), "3:98", "within is 4ms; it must be from 5ms to 10s" },
+	{ AUTO("target: { within: 11 }"), "3:98", "it must be from 5ms to 10s" },
+	{ AUTO("target: { max_overhead: 0.9 }"), "3:104",
+	  "max_overhead is 0.9; it must be from 1 to 64" },
+	{ AUTO("target: { max_overhead: 160% }"), "3:104",
+	  "max_overhead must be a number such as 1.6, not '160%'" },
+	{ AUTO("target: { loss: 1 }"), "3:90", "loss" },
 	{ TRANSPORT("redundancy: { mode: mirror }"), "3:74",
-	  "mode must be replicate or shards, not 'mirror'" },
+	  "mode must be replicate, shards or auto, not 'mirror'" },
 	{ TRANSPORT("redundancy: { num_shards: 5 }"), "3:68",
 	  "num_shards belongs to the mode shards" },
 	{ TRANSPORT("redundancy: { max_delay: 5ms }"), "3:68",

@@ -10,6 +10,10 @@
 /* peer: one of the status document's peers. */
 void show_peer(struct page *p, const json_t *peer);
 void show_tunnel(struct page *p, const json_t *tunnel);
+/* What a tunnel with a target has chosen; NULL: it has none. */
+void show_auto(struct page *p, const json_t *target);
+/* What a path has brought that no other did in time, if anything. */
+void show_value(struct page *p, const json_t *path);
 /* What stands between each of the interfaces and the world. */
 void show_nats(struct page *p, const json_t *interfaces);
 /* What the interfaces cost that are not simply free. */

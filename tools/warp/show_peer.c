@@ -88,6 +88,8 @@ static void show_overrides(struct page *p, const json_t *list)
 void show_peer(struct page *p, const json_t *peer)
 {
 	const json_t *allowed = page_list(p, peer, "allowed_ips");
+	const json_t *paths = page_list(p, peer, "paths");
+	size_t i;
 
 	fprintf(p->out, "\npeer %s: %s", page_text(p, peer, "name"), page_text(p, peer, "state"));
 	if (strcmp(page_text(p, peer, "state"), "connected") == 0)
@@ -102,7 +104,14 @@ void show_peer(struct page *p, const json_t *peer)
 	}
 	show_registered(p, page_list(p, peer, "registered"));
 	show_overrides(p, page_list(p, peer, "overrides"));
-	show_paths(p, page_list(p, peer, "paths"));
+	show_paths(p, paths);
+	for (i = 0; i < json_array_size(paths); i++) {
+		const json_t *path = page_item(p, paths, i);
+
+		if (!path)
+			return;
+		show_value(p, path);
+	}
 }
 
 /* --- tunnels ------------------------------------------------------------------------------ */
@@ -164,6 +173,7 @@ void show_tunnel(struct page *p, const json_t *t)
 {
 	const json_t *peers = page_list(p, t, "peers");
 	const json_t *shards = page_object(p, t, "shards");
+	const json_t *target = page_object(p, t, "auto");
 	double copies = page_number(p, t, "copies");
 
 	fprintf(p->out, "\ntunnel %s: id %s, %s, %s on ", page_text(p, t, "name"),
@@ -173,6 +183,8 @@ void show_tunnel(struct page *p, const json_t *t)
 			whole(page_number(p, shards, "required")),
 			whole(page_number(p, shards, "num")),
 			milliseconds(page_number(p, shards, "max_delay") * 1000));
+	else if (target)
+		fputs("paths as it takes", p->out);
 	else if (copies > 0)
 		fprintf(p->out, "%s paths", whole(copies));
 	else
@@ -183,6 +195,7 @@ void show_tunnel(struct page *p, const json_t *t)
 	else
 		fputs("all", p->out);
 	fputc('\n', p->out);
+	show_auto(p, target);
 	show_impair(p, t);
 	show_counters(p, t);
 	show_drops(p, "  dropped: ", page_object(p, t, "drops"));

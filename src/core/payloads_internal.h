@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * payloads_internal.h - the rooms through which payloads go that are more than a datagram each. Part of engine_internal.h.
+ */
+#ifndef WARP_PAYLOADS_INTERNAL_H
+#define WARP_PAYLOADS_INTERNAL_H
+
+/* redund.c */
+/* p takes part in a tunnel that sends shards. 0, -ENOMEM. */
+int redund_open(struct engine *e, struct peer *p, u16 tunnel);
+void redund_close(struct engine *e, struct peer *p, u16 tunnel);
+u64 redund_next_expiry(const struct engine *e);
+void redund_expire(struct engine *e, u64 now);
+/* What a payload of t costs besides its own bytes. */
+u32 redund_overhead(const struct tunnel *t);
+
+/* rebuild.c */
+void rebuild_shard(struct engine *e, struct peer *p, const struct arrival *in, u16 tunnel,
+		   const struct frame_shard *f);
+/* How long after the payloads of this flow those that are rebuilt may come; ns, not counting paths. */
+u64 rebuild_wait(const struct flow *f);
+void rebuild_close(struct engine *e, struct peer *p, u16 tunnel);
+u64 rebuild_next_expiry(const struct engine *e);
+void rebuild_expire(struct engine *e, u64 now);
+
+/* train.c */
+/* b, one sealed datagram, has just been queued on the paths of queued and may grow. */
+void train_open(struct engine *e, struct buf *b, const struct train *what);
+void train_close(struct engine *e);
+/* Where a datagram of this size may be put behind the newest train, or NULL. */
+u8 *train_place(struct engine *e, u64 now, u16 tunnel, u16 peer, u64 mask, u32 datagram);
+/* The datagram is there, sealed. Returns the paths that it goes out on. */
+u64 train_grow(struct engine *e, u32 datagram);
+u32 train_datagrams(const struct buf *b);
+
+/* fragment.c */
+/* Adds a fragment; true when the payload is whole: *ret is then free for the next one, and the
+ * caller owns *ret_buf with total bytes at BUF_HEADROOM. */
+bool fragment_take(struct engine *e, u64 now, u16 peer, u16 tunnel, const struct frame_fragment *f,
+		   struct buf **ret_buf);
+/* The bytes of this fragment (its data and tunnel are not looked at) if it has come, or NULL. */
+u8 *fragment_find(struct engine *e, u16 peer, u16 tunnel, const struct frame_fragment *f);
+u64 fragment_next_expiry(const struct engine *e);
+void fragment_expire(struct engine *e, u64 now);
+void fragment_forget(struct engine *e, u16 peer, u16 tunnel);
+
+/* order.c */
+/* p takes part in an ordered tunnel. 0, -ENOMEM. */
+int order_open(struct engine *e, struct peer *p, u16 tunnel);
+/* Gives up what waits. */
+void order_close(struct engine *e, struct peer *p, u16 tunnel);
+/* A whole payload of an ordered tunnel: delivers it, now or later, and what waited for it. Takes over
+ * one reference to buf. */
+void order_take(struct engine *e, struct peer *p, u64 now, u16 tunnel, u32 sequence,
+		const struct reorder_item *item);
+/* The same for one that has come in a datagram. */
+void order_payload(struct engine *e, struct peer *p, const struct arrival *in, u16 tunnel,
+		   const struct frame_payload *f);
+u64 order_next_expiry(const struct engine *e);
+void order_expire(struct engine *e, u64 now);
+u32 order_waiting(const struct engine *e, u16 tunnel);
+
+#endif

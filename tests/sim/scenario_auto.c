@@ -1,0 +1,226 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * scenario_auto.c - tunnels with a target: over six histories of two links it is met, for less than
+ * copies on both links cost.
+ *
+ *   a.eth0 --- 10 ms --- internet --- 10 ms --- b.eth0        one way, each with its own history
+ *   a.eth1 ---/
+ *
+ * What a history costs is every byte that either end puts on its links: payloads, what is sent again,
+ * probes, and reports of what has come.
+ */
+#include <stdlib.h>
+
+#include "sim/world.h"
+
+#define TICK MS(100)
+#define SIZE 1100u
+
+struct cost {
+	u64 bytes;
+};
+
+/* What the links are like after so much of the history (0..1). */
+typedef void history(struct world *w, double at);
+
+static const struct plan_target target = { 1e-4, MS(80), 1.6 };
+
+static struct tunnel_options automatic(void)
+{
+	return (struct tunnel_options){ .name = "data", .target = target };
+}
+
+static struct tunnel_options replicate(void)
+{
+	return (struct tunnel_options){ .name = "data" };
+}
+
+static void count_bytes(struct sim_iface *from, const struct sim_packet *p, void *ctx)
+{
+	struct cost *cost = ctx;
+
+	(void)from;
+	cost->bytes += p->size + 28;
+}
+
+static void begin(struct world *w, const char *name, const struct tunnel_options *options,
+		  struct cost *cost)
+{
+	const struct tunnel_options plain = { .name = "data" };
+
+	world_pair(w, name, 2, 1);
+	w->a->tunnel_count = w->b->tunnel_count = 0;
+	sim_tunnel(w->a, options);
+	sim_tunnel(w->b, &plain);
+	world_start(w, SECONDS(2));
+	sim_check(w->sim, world_await_live(w->a, 0, 2, SECONDS(1)));
+	*cost = (struct cost){ 0 };
+	w->sim->tap = count_bytes;
+	w->sim->tap_ctx = cost;
+}
+
+static struct plan_view plan_of(const struct world *w)
+{
+	struct plan_view v;
+
+	sim_check(w->sim, engine_view_plan(w->a->engine, 0, 0, &v));
+	return v;
+}
+
+/* --- histories ------------------------------------------------------------------------------- */
+
+static struct sim_iface *link(struct world *w, u32 n)
+{
+	return &w->a->iface[n];
+}
+
+static void good(struct world *w, double at)
+{
+	(void)w;
+	(void)at;
+}
+
+static void lossy(struct world *w, double at)
+{
+	(void)at;
+	link(w, 0)->out.loss = link(w, 0)->in.loss = 0.03;
+	link(w, 1)->out.loss = link(w, 1)->in.loss = 0.05;
+}
+
+static void bursty(struct world *w, double at)
+{
+	(void)at;
+	for (u32 n = 0; n < 2; n++) {
+		link(w, n)->out.burst_enter = link(w, n)->in.burst_enter = 0.006;
+		link(w, n)->out.burst_leave = link(w, n)->in.burst_leave = 0.2;
+	}
+}
+
+/* From nothing to 40 % and back, three times; the other link loses 0.5 %. */
+static void fading(struct world *w, double at)
+{
+	const double phase = at * 3 - (double)(u32)(at * 3);
+	const double loss = 0.8 * (phase < 0.5 ? phase : 1 - phase);
+
+	link(w, 0)->out.loss = link(w, 0)->in.loss = loss;
+	link(w, 1)->out.loss = link(w, 1)->in.loss = 0.005;
+}
+
+static void one_dies(struct world *w, double at)
+{
+	link(w, 0)->out.down = link(w, 0)->in.down = at > 0.6;
+}
+
+/* One link carries less than the flow for half of the time, and makes it wait. */
+static void congested(struct world *w, double at)
+{
+	const bool crowded = at > 0.25 && at < 0.75;
+
+	link(w, 0)->out.rate = crowded ? 900000 : 0;
+	link(w, 0)->out.queue = 128 * 1024;
+}
+
+/* --- and what comes of them ------------------------------------------------------------------ */
+
+struct outcome {
+	u64 payloads, missed; /* lost, or late */
+	double overhead;      /* bytes on the wire for one of payload */
+};
+
+static struct outcome play(const char *name, history *play_at, const struct tunnel_options *options,
+			   u64 duration)
+{
+	struct outcome o;
+	struct sim_flow *f;
+	struct cost cost;
+	struct world w;
+
+	begin(&w, name, options, &cost);
+	f = sim_flow(w.a, 0, MS(1), SIZE, 0);
+	f->within = target.within;
+	for (u64 t = 0; t < duration; t += TICK) {
+		play_at(&w, (double)t / (double)duration);
+		sim_run(w.sim, TICK);
+	}
+	f->stopped = true;
+	sim_run(w.sim, SECONDS(1));
+	o.payloads = f->accepted;
+	o.missed = world_lost(f, w.b) + sim_sink(f, w.b)->late;
+	o.overhead = (double)cost.bytes / (double)(f->accepted * SIZE);
+	if (options->target.within && getenv("SIM_TRACE_PLANS")) {
+		const struct plan_view v = plan_of(&w);
+
+		print_message(
+			"%s: %s/%s first %llx again %llx x%u, %u/%u: %g predicted; again %llu saved "
+			"%llu needless %llu lost %llu, %llu changes\n",
+			name, plan_kind_name(v.plan.kind), plan_why_name(v.plan.why),
+			(unsigned long long)v.first, (unsigned long long)v.again, v.plan.times,
+			v.plan.shards, v.plan.required, v.plan.residual,
+			(unsigned long long)v.repair.again, (unsigned long long)v.repair.saved,
+			(unsigned long long)v.repair.needless, (unsigned long long)v.repair.lost,
+			(unsigned long long)v.changes);
+	}
+	world_end(&w);
+	return o;
+}
+
+static void check_history(const char *name, history *h)
+{
+	const struct tunnel_options chosen = automatic(), copies = replicate();
+	const u64 duration = SECONDS(world_scale(30));
+	const struct outcome is = play(name, h, &chosen, duration);
+	const struct outcome other = play(name, h, &copies, duration);
+
+	print_message("%s: missed %llu of %llu at %.3f; replicate missed %llu at %.3f\n", name,
+		      (unsigned long long)is.missed, (unsigned long long)is.payloads, is.overhead,
+		      (unsigned long long)other.missed, other.overhead);
+	assert_true(is.missed <= (u64)(target.residual_loss * (double)is.payloads) + 1);
+	assert_true(is.overhead < other.overhead);
+}
+
+static void good_links(void **state)
+{
+	(void)state;
+	check_history(__func__, good);
+}
+
+static void lossy_links(void **state)
+{
+	(void)state;
+	check_history(__func__, lossy);
+}
+
+static void bursty_links(void **state)
+{
+	(void)state;
+	check_history(__func__, bursty);
+}
+
+static void a_fading_link(void **state)
+{
+	(void)state;
+	check_history(__func__, fading);
+}
+
+static void one_link_dies(void **state)
+{
+	(void)state;
+	check_history(__func__, one_dies);
+}
+
+static void a_congested_link(void **state)
+{
+	(void)state;
+	check_history(__func__, congested);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(good_links),    cmocka_unit_test(lossy_links),
+		cmocka_unit_test(bursty_links),  cmocka_unit_test(a_fading_link),
+		cmocka_unit_test(one_link_dies), cmocka_unit_test(a_congested_link),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
