@@ -47,8 +47,8 @@ static bool is_opaque(u8 type)
 {
 	if (type == FRAME_REPORT)
 		return false;
-	return type == FRAME_PADDING ||
-	       (type > FRAME_PUNCH && type < FRAME_REGISTER_REQUEST) || type > FRAME_NAT_TEST;
+	return type == FRAME_PADDING || (type > FRAME_PUNCH && type < FRAME_REGISTER_REQUEST) ||
+	       type > FRAME_NAT_TEST;
 }
 
 static void try_frame_again(const struct frame *f)

@@ -300,7 +300,7 @@ struct sim_flow {
 	u32 header_size;
 	u32 burst; /* payloads at a time, before anything is drained */
 	bool stopped, paused;
-	u64 within; /* what takes longer is late; 0: nothing is */
+	u64 within;            /* what takes longer is late; 0: nothing is */
 	u64 offered, accepted; /* accepted: engine_send() said DROP_NONE */
 	u64 refused[DROP_REASONS];
 	struct sim_sink *sinks;
