@@ -85,6 +85,18 @@ struct path_view {
 	u32 fate;                 /* the first path that shares its fate, or itself */
 };
 
+#define VIEW_PAIRS 16u
+
+/* One of our interfaces and one of the peer's. */
+struct pair_view {
+	u8 iface;
+	struct endpoint remote; /* as a map sees it */
+	const char *state;      /* "waiting", "trying", "relayed", "direct" */
+	const char *strategy;   /* the last one, NULL: none yet */
+	bool possible;          /* some strategy suits both NATs */
+	u32 rounds;             /* of all strategies, in vain */
+};
+
 /* What became of blocks of shards. */
 struct shard_view {
 	u64 data, parity;  /* sent: payloads or fragments, and parity for them */
@@ -133,6 +145,8 @@ bool engine_view_peer(const struct engine *e, u32 index, struct peer_view *ret);
 bool engine_view_path(const struct engine *e, u32 peer, u32 index, struct path_view *ret);
 /* False also where the tunnel has no target, or the peer no part in it. */
 bool engine_view_plan(const struct engine *e, u32 tunnel, u32 peer, struct plan_view *ret);
+/* The index-th pair of interfaces that has been without a direct path, of VIEW_PAIRS. */
+bool engine_view_pair(const struct engine *e, u32 peer, u32 index, struct pair_view *ret);
 bool engine_view_tunnel(const struct engine *e, u32 index, struct tunnel_view *ret);
 const struct drop_counts *engine_view_drops(const struct engine *e);
 

@@ -96,14 +96,17 @@ static void offer(struct engine *e, struct peer *p, u64 now, struct punch_pair *
 
 /* --- the cascade ----------------------------------------------------------------------------- */
 
-static void round_over(struct punch_pair *pair, u64 now)
+/* The other end hears of it, and shows it. */
+static void round_over(struct engine *e, struct peer *p, u64 now, struct punch_pair *pair)
 {
+	struct frame f = { .punch = { .kind = PUNCH_END, .strategy = strategy_relay.number } };
 	u32 doublings = pair->failures < ROUND_DOUBLINGS ? pair->failures : ROUND_DOUBLINGS;
 
 	pair->failures++;
 	pair->state = PAIR_RELAYED;
 	pair->step = 0;
 	pair->next = now + (ROUND_DELAY << doublings);
+	tell(e, p, now, pair, &f);
 }
 
 void punch_failed(const struct punching *c)
@@ -140,14 +143,14 @@ static void try_next(struct engine *e, struct peer *p, u64 now, struct punch_pai
 			   .family = i->options.local.address.family };
 
 	s.we_open = we_open(&s, pair);
-	while (pair->step + 1u < STRATEGIES && !strategies[pair->step]->possible(&s))
+	while (pair->step + 1u < STRATEGIES && !strategy_suits(strategies[pair->step], &s))
 		pair->step++;
-	pair->tried = pair->step;
-	if (strategies[pair->step]->last) {
-		round_over(pair, now);
+	pair->tried = strategies[pair->step];
+	if (pair->tried->last) {
+		round_over(e, p, now, pair);
 		return;
 	}
-	if (!attempt_begin(&c, strategies[pair->step], (u8)(pair - p->punch->pair), s.we_open)) {
+	if (!attempt_begin(&c, pair->tried, (u8)(pair - p->punch->pair), s.we_open)) {
 		pair->next = now + BUSY_DELAY;
 		return;
 	}
@@ -233,6 +236,7 @@ static bool follow(const struct punching *c, u32 pair, const struct frame_punch 
 	if (!attempt_begin(c, how, (u8)pair, opens))
 		return false;
 	c->a->round = f->round;
+	c->p->punch->pair[pair].tried = how;
 	c->p->punch->pair[pair].state = PAIR_TRIES;
 	c->p->punch->pair[pair].next = TIME_NEVER;
 	return true;
@@ -271,6 +275,12 @@ static void hear_end(const struct punching *c, u32 pair, const struct frame_punc
 {
 	struct punch_pair *of = &c->p->punch->pair[pair];
 
+	if (f->strategy == strategy_relay.number && !we_lead(c->e, c->p) &&
+	    of->state != PAIR_TRIES) {
+		of->state = PAIR_RELAYED;
+		of->tried = &strategy_relay;
+		of->failures++;
+	}
 	if (!is_this_round(c, pair, f))
 		return;
 	of->state = PAIR_WAITS;

@@ -5,6 +5,7 @@
  *   punch.c             which pairs of interfaces have no direct path
  *   cascade.c           one strategy after the other for these, agreed with the other end
  *   attempt.c           one strategy at work: its sockets, what it sends, its end
+ *   punch_view.c        what people see of it
  *   strategy.c          the table of strategies
  *   strategy_meet.c     those that need no more than that both ends send
  *   strategy_probe.c    many sockets at one end, many ports tried by the other
@@ -42,12 +43,12 @@ struct punch_pair {
 	u64 since; /* there has been no direct path */
 	u64 next;  /* when something is to be done */
 	u32 offers;
-	u32 failures;         /* rounds of all strategies that came to nothing */
-	bool offered;         /* the other end has told its side: */
-	struct wire_nat nat;  /* its NAT */
-	enum nat_answer ours; /* is our NAT's mapping dependent, as it was told last */
-	u8 step;              /* of this round: place in the table */
-	u8 tried;             /* the last strategy: place in the table */
+	u32 failures;                 /* rounds of all strategies that came to nothing */
+	bool offered;                 /* the other end has told its side: */
+	struct wire_nat nat;          /* its NAT */
+	enum nat_answer ours;         /* is our NAT's mapping dependent, as it was told last */
+	u8 step;                      /* of this round: place in the table */
+	const struct strategy *tried; /* the last, NULL: none */
 };
 
 enum attempt_socket { ATTEMPT_NONE, ATTEMPT_ASKED, ATTEMPT_OPEN };
@@ -134,6 +135,8 @@ enum nat_answer strategy_dependence(const struct wire_nat *nat);
 /* Yes, for all that is known. */
 bool strategy_dependent(const struct wire_nat *nat);
 enum nat_verdict strategy_verdict(const struct wire_nat *nat);
+/* UDP passes, and the precondition holds. */
+bool strategy_suits(const struct strategy *strategy, const struct sides *s);
 
 extern const struct strategy strategy_direct, strategy_reverse, strategy_punch, strategy_override,
 	strategy_predict, strategy_probe, strategy_relay;

@@ -32,6 +32,14 @@ bool strategy_dependent(const struct wire_nat *nat)
 	return strategy_dependence(nat) == NAT_YES;
 }
 
+bool strategy_suits(const struct strategy *strategy, const struct sides *s)
+{
+	if (strategy_verdict(&s->ours) == NAT_VERDICT_BLOCKED ||
+	    strategy_verdict(&s->theirs) == NAT_VERDICT_BLOCKED)
+		return strategy->last;
+	return strategy->possible(s);
+}
+
 enum nat_verdict strategy_verdict(const struct wire_nat *nat)
 {
 	return (enum nat_verdict)(nat->flags >> 3);

@@ -15,7 +15,7 @@
  *   config.c    from one configuration to the next: start and reload are the same
  *   tunnels.c   tunnels and their gates
  *   notices.c   what a person may want to know, as log lines
- *   status.c    the answer to `warp status`
+ *   status.c    the answer to `warp status`; status_pairs.c a part of it
  *
  * Theory of operation: each wake-up reads the clock once (check watcher, before all others), then
  * runs the callbacks of what is ready. Each feeds the engine a bounded amount and drains it. Before

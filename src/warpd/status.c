@@ -15,6 +15,7 @@
 #include "warp/text.h"
 #include "warp/view.h"
 #include "warpd/status.h"
+#include "warpd/status_pairs.h"
 
 static json_t *number(u64 value)
 {
@@ -304,6 +305,7 @@ static json_t *peers(const struct daemon *d)
 		json_object_set_new(peer, "allowed_ips", allowed_ips(&d->conf->peers[i]));
 		json_object_set_new(peer, "registered", registered(&v));
 		json_object_set_new(peer, "overrides", overrides(d, &v));
+		json_object_set_new(peer, "pairs", status_pairs(d, d->peers[i].index));
 		json_object_set_new(peer, "paths", paths(d, d->peers[i].index));
 		json_array_append_new(ret, peer);
 	}

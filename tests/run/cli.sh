@@ -153,6 +153,12 @@ cat >"$work/status" <<EOF
    "registered": [{"observed": "203.0.113.9:333", "lan": "10.0.0.2:333"}],
    "overrides": [{"interface": "eth0", "local": "192.0.2.10:40123",
      "registered": "203.0.113.9:333", "override": "203.0.113.9:777"}],
+   "pairs": [{"interface": "eth0", "local": "192.0.2.10:40123", "remote": "203.0.113.9:333",
+     "state": "direct", "strategy": "probe", "possible": true, "rounds": 0},
+    {"interface": "wwan0", "local": "192.0.2.11:40123", "remote": "203.0.113.9:333",
+     "state": "relayed", "strategy": "relay", "possible": false, "rounds": 1},
+    {"interface": "eth1", "local": "192.0.2.12:40123", "remote": "203.0.113.9:333",
+     "state": "trying", "strategy": "prediction", "possible": true, "rounds": 2}],
    "paths": [{"interface": "eth0", "local": "192.0.2.10:40123", "remote": "203.0.113.9:777",
      "origin": "override", "state": "live", "rtt_ms": 12.34, "rtt_var_ms": 1.5, "mtu": 1452,
      "tx_sent": 12, "tx_bytes": 12345678, "tx_lost": 1, "tx_loss": 0.012, "rx_first": 1,
@@ -193,6 +199,8 @@ shown nat-ports '^    ports independent (+1), lifetime 4.6 to 6.3s$'
 shown map '198.51.100.1:13116  connected  3s'
 shown peer 'peer gcs4: connected, RTT 12.3ms, aes-256-gcm, session 43s'
 shown override 'override on eth0: 203.0.113.9:333 is 203.0.113.9:777'
+shown hopeless-pair '^  no direct path from wwan0 to 203.0.113.9:333: nothing suits both NATs$'
+shown pair-under-way '^  no direct path from eth1 to 203.0.113.9:333: trying (prediction)$'
 shown path '203.0.113.9:777  *eth0  *override  *live  *12.3ms  *1.2%/50.0%  *12.3M/800'
 shown path-without-answer 'wwan0  *map  *probing  *- '
 shown tunnel 'tunnel video: id 7, udp 127.1.0.1:9000, replicate on all paths, in order'

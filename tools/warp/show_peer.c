@@ -85,6 +85,39 @@ static void show_overrides(struct page *p, const json_t *list)
 	}
 }
 
+/* Pairs of interfaces whose data goes through a map, and why. */
+static void show_pair(struct page *p, const json_t *pair)
+{
+	const char *state = page_text(p, pair, "state");
+
+	if (strcmp(state, "direct") == 0)
+		return;
+	fprintf(p->out, "  no direct path from %s to %s: ", page_text(p, pair, "interface"),
+		page_text(p, pair, "remote"));
+	if (!page_flag(p, pair, "possible"))
+		fputs("nothing suits both NATs\n", p->out);
+	else if (strcmp(state, "trying") == 0)
+		fprintf(p->out, "trying (%s)\n", page_text(p, pair, "strategy"));
+	else if (page_number(p, pair, "rounds") > 0)
+		fprintf(p->out, "tried in vain (%s), tries again\n",
+			quantity(page_number(p, pair, "rounds"), ""));
+	else
+		fputs("not yet\n", p->out);
+}
+
+static void show_pairs(struct page *p, const json_t *list)
+{
+	size_t i;
+
+	for (i = 0; i < json_array_size(list); i++) {
+		const json_t *pair = page_item(p, list, i);
+
+		if (!pair)
+			return;
+		show_pair(p, pair);
+	}
+}
+
 void show_peer(struct page *p, const json_t *peer)
 {
 	const json_t *allowed = page_list(p, peer, "allowed_ips");
@@ -104,6 +137,7 @@ void show_peer(struct page *p, const json_t *peer)
 	}
 	show_registered(p, page_list(p, peer, "registered"));
 	show_overrides(p, page_list(p, peer, "overrides"));
+	show_pairs(p, page_list(p, peer, "pairs"));
 	show_paths(p, paths);
 	for (i = 0; i < json_array_size(paths); i++) {
 		const json_t *path = page_item(p, paths, i);
