@@ -230,7 +230,7 @@ static bool follow(const struct punching *c, u32 pair, const struct frame_punch 
 {
 	const struct strategy *how = strategy_numbered(f->strategy);
 
-	if (!how || how->last)
+	if (!how || how->last || !ratelim_take(&c->p->punch->calls, c->now))
 		return false;
 	attempt_end(c);
 	if (!attempt_begin(c, how, (u8)pair, opens))

@@ -11,6 +11,9 @@
 
 #include <string.h>
 
+#define CALLS_RATE 1u /* a second, from the other end */
+#define CALLS_BURST 8u
+
 /* --- pairs ----------------------------------------------------------------------------------- */
 
 struct punching punch_context(struct engine *e, struct peer *p, u64 now)
@@ -63,19 +66,41 @@ struct punch_pair *punch_pair_find(const struct peer *p, u8 iface, u8 theirs)
 
 static struct punch_pair *pair_add(struct engine *e, struct peer *p, u64 now, u8 iface, u8 theirs)
 {
-	if (!p->punch)
+	struct punch_pair *place = NULL;
+
+	if (!p->punch) {
 		p->punch = mem_alloc(&e->options.allocator, sizeof(*p->punch));
+		if (p->punch)
+			ratelim_init(&p->punch->calls, CALLS_RATE, CALLS_BURST);
+	}
+	/* One that is direct can be found again. */
 	for (u32 n = 0; p->punch && n < PUNCH_PAIRS; n++) {
 		struct punch_pair *pair = &p->punch->pair[n];
 
-		if (pair->used)
-			continue;
-		*pair = (struct punch_pair){
+		if (!pair->used || (!place && pair->state == PAIR_DIRECT))
+			place = pair;
+		if (!pair->used)
+			break;
+	}
+	if (place)
+		*place = (struct punch_pair){
 			.used = true, .iface = iface, .theirs = theirs, .since = now
 		};
-		return pair;
+	return place;
+}
+
+/* Sockets whose mappings have died, now that there is something better. */
+static void remove_dead(struct engine *e, struct peer *p, u64 now, u8 iface,
+			const struct wire_mapping *theirs)
+{
+	for (u64 mask = p->used_mask; mask; mask &= mask - 1) {
+		u32 n = (u32)__builtin_ctzll(mask);
+		const struct path *path = &p->paths[n];
+
+		if (path->socket && path->iface == iface && path->state == PATH_DEAD &&
+		    is_of(theirs, &path->remote.address))
+			pathset_remove(e, p, now, n);
 	}
-	return NULL;
 }
 
 static void attempt_won(struct engine *e, struct peer *p, u64 now, u32 pair)
@@ -101,6 +126,7 @@ static void look_at(struct engine *e, struct peer *p, u64 now, u8 iface,
 		pair->state = PAIR_DIRECT;
 		pair->next = TIME_NEVER;
 		attempt_won(e, p, now, (u32)(pair - p->punch->pair));
+		remove_dead(e, p, now, iface, theirs);
 	} else if (!direct && pair->state == PAIR_DIRECT) {
 		*pair = (struct punch_pair){ .used = true,
 					     .seen = true,

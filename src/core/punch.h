@@ -84,6 +84,7 @@ struct attempt {
 struct punch {
 	struct punch_pair pair[PUNCH_PAIRS];
 	struct attempt attempt;
+	struct ratelim calls; /* attempts that the other end asks for */
 	u8 round;
 };
 

@@ -1,0 +1,331 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * scenario_punch.c - what the strategies that open NATs cost, leave behind, and do when something
+ * changes meanwhile. How often they succeed is the matrix's.
+ */
+#include "sim/world.h"
+
+#include <string.h>
+
+#define WINDOW SECONDS(1)
+
+/* --- what leaves the hosts --------------------------------------------------------------------- */
+
+struct meter {
+	struct world w;
+	bool cut;            /* nothing between the nodes but by the map */
+	u8 tried[65536 / 8]; /* ports of the other end that a sent to */
+	u32 ports;
+	u64 second;
+	u32 in_second, most_in_second; /* datagrams to the other end, either */
+	u32 six;                       /* IPv6 ports */
+};
+
+static bool is_map(const struct world *w, const struct endpoint *e)
+{
+	for (u32 n = 0; n < w->map->iface_count; n++) {
+		if (address_equal(&w->map->iface[n].local.address, &e->address))
+			return true;
+	}
+	return false;
+}
+
+static void tap(struct sim_iface *from, const struct sim_packet *p, void *ctx)
+{
+	struct meter *m = ctx;
+	const u16 port = p->destination.port;
+	u64 second = from->host->sim->now / WINDOW;
+
+	if (from->host == m->w.map || is_map(&m->w, &p->destination))
+		return;
+	m->in_second = second == m->second ? m->in_second + 1 : 1;
+	m->second = second;
+	if (m->in_second > m->most_in_second)
+		m->most_in_second = m->in_second;
+	if (!(m->tried[port / 8] & 1u << port % 8)) {
+		m->tried[port / 8] |= (u8)(1u << port % 8);
+		m->ports++;
+	}
+}
+
+static bool carries(const struct sim_packet *p, void *ctx)
+{
+	const struct meter *m = ctx;
+
+	return !m->cut || is_map(&m->w, &p->source) || is_map(&m->w, &p->destination);
+}
+
+static void meter_make(struct meter *m, const char *name, enum world_nat a, enum world_nat b)
+{
+	memset(m, 0, sizeof(*m));
+	world_meet(&m->w, name, a, b);
+	m->w.sim->tap = tap;
+	m->w.sim->tap_ctx = m;
+	m->w.sim->carries = carries;
+	m->w.sim->carries_ctx = m;
+}
+
+static bool both_direct(void *ctx)
+{
+	const struct world *w = ctx;
+	struct path_view view;
+
+	return world_direct(w->a, &view) && world_direct(w->b, &view);
+}
+
+static u32 sockets_of(const struct sim_host *h)
+{
+	u32 count = 0;
+
+	for (u32 n = 0; n < h->iface_count; n++)
+		count += h->iface[n].sockets;
+	return count;
+}
+
+/* One is of the tests of the NAT. */
+static void check_sockets(const struct world *w, u32 winners)
+{
+	sim_compare(w->sim, sockets_of(w->a) + sockets_of(w->b), <=, winners + 2);
+}
+
+static void meet_directly(struct meter *m, u64 limit)
+{
+	sim_start_all(m->w.sim);
+	if (!sim_run_until(m->w.sim, limit, both_direct, &m->w))
+		sim_fail(m->w.sim, "no direct path");
+}
+
+/* --- scenarios --------------------------------------------------------------------------------- */
+
+static void the_probe_stays_within_its_means_and_closes_what_lost(void **state)
+{
+	(void)state;
+	for (u64 n = 0; n < world_scale(10); n++) {
+		struct meter m;
+
+		meter_make(&m, __func__, WORLD_SYMMETRIC, WORLD_PORT_RESTRICTED);
+		sim_run(m.w.sim, MS(n));
+		meet_directly(&m, SECONDS(16));
+		/* 256 sockets once, their refreshing, and 200 shots. */
+		sim_compare(m.w.sim, m.most_in_second, <=, 256 + 100 + 200 + 50);
+		sim_compare(m.w.sim, m.w.nat_a->peak, <=, 256 + 30);
+		sim_run(m.w.sim, SECONDS(1));
+		check_sockets(&m.w, 1);
+		world_check_traffic(&m.w);
+		world_end(&m.w);
+	}
+}
+
+static void what_cannot_work_ends_after_2048_ports(void **state)
+{
+	struct meter m;
+
+	(void)state;
+	meter_make(&m, __func__, WORLD_SYMMETRIC, WORLD_PORT_RESTRICTED);
+	m.cut = true;
+	world_start(&m.w, SECONDS(2));
+	sim_run(m.w.sim, SECONDS(17));
+	sim_compare(m.w.sim, m.ports, >=, 2048);
+	sim_compare(m.w.sim, m.ports, <=, 2048 + 16);
+	check_sockets(&m.w, 0);
+	world_check_traffic(&m.w);
+	world_end(&m.w);
+}
+
+static const char *pair_of(const struct sim_host *h, bool *ret_possible)
+{
+	struct pair_view v;
+
+	if (!engine_view_pair(h->engine, 0, 0, &v))
+		return "none";
+	*ret_possible = v.possible;
+	return v.state;
+}
+
+static void where_nothing_can_work_nothing_is_sprayed_and_that_is_said(void **state)
+{
+	struct meter m;
+	bool possible = true;
+
+	(void)state;
+	meter_make(&m, __func__, WORLD_SYMMETRIC, WORLD_ADDRESS_DEPENDENT);
+	world_start(&m.w, SECONDS(2));
+	sim_run(m.w.sim, SECONDS(60));
+	sim_compare(m.w.sim, m.ports, <=, 8);
+	check_sockets(&m.w, 0);
+	assert_string_equal(pair_of(m.w.a, &possible), "relayed");
+	assert_false(possible);
+	possible = true;
+	assert_string_equal(pair_of(m.w.b, &possible), "relayed");
+	assert_false(possible);
+	world_end(&m.w);
+}
+
+/* The first flow is relayed meanwhile. */
+static void a_path_that_died_is_made_anew(void **state)
+{
+	static const enum world_nat kinds[] = { WORLD_SYMMETRIC, WORLD_SEQUENTIAL };
+
+	(void)state;
+	for (u32 n = 0; n < ARRAY_SIZE(kinds); n++) {
+		struct sim_flow *there;
+		struct meter m;
+
+		meter_make(&m, __func__, kinds[n], WORLD_PORT_RESTRICTED);
+		meet_directly(&m, SECONDS(16));
+		there = sim_flow(m.w.a, 0, MS(20), 100, 0);
+		for (u32 k = 0; k < 3; k++) {
+			sim_run(m.w.sim, SECONDS(5));
+			sim_flow_mark(there);
+			sim_nat_flush(m.w.nat_a);
+			sim_run(m.w.sim, SECONDS(3));
+			sim_check(m.w.sim, sim_run_until(m.w.sim, SECONDS(20), both_direct, &m.w));
+			sim_compare(m.w.sim, sim_sink(there, m.w.b)->longest_gap, <, SECONDS(1));
+		}
+		sim_run(m.w.sim, SECONDS(70)); /* the dead ones are forgotten */
+		check_sockets(&m.w, 1);
+		world_end(&m.w);
+	}
+}
+
+static bool all_direct(void *ctx)
+{
+	const struct world *w = ctx;
+	u32 ifaces = 0;
+
+	for (u32 n = 0; n < MAX_PEER_PATHS; n++) {
+		struct path_view v;
+
+		if (engine_view_path(w->a->engine, 0, n, &v) && v.state == PATH_LIVE &&
+		    v.origin != PATH_FROM_RELAY)
+			ifaces |= 1u << v.iface;
+	}
+	return ifaces == 7;
+}
+
+static void several_pairs_come_one_after_the_other(void **state)
+{
+	struct meter m;
+
+	(void)state;
+	meter_make(&m, __func__, WORLD_SYMMETRIC, WORLD_OTHER_PORTS);
+	world_attach(m.w.a, WORLD_SEQUENTIAL, 3, NULL);
+	world_attach(m.w.a, WORLD_ADDRESS_DEPENDENT, 4, NULL);
+	sim_start_all(m.w.sim);
+	sim_check(m.w.sim, sim_run_until(m.w.sim, SECONDS(60), all_direct, &m.w));
+	sim_run(m.w.sim, SECONDS(2));
+	sim_compare(m.w.sim, sockets_of(m.w.a), <=, 3 + 3);
+	world_check_traffic(&m.w);
+	world_end(&m.w);
+}
+
+/* The map has one endpoint and can tell nothing of NATs. */
+static void whatever_the_class_says_probing_follows_a_punch_that_failed(void **state)
+{
+	(void)state;
+	for (u32 n = 0; n < 2; n++) {
+		struct meter m;
+
+		meter_make(&m, __func__, n ? WORLD_SYMMETRIC : WORLD_CARRIER,
+			   n ? WORLD_CARRIER : WORLD_SYMMETRIC);
+		m.w.map->iface_count = 1;
+		sim_start_all(m.w.sim);
+		/* Either end may be the first to open. */
+		sim_check(m.w.sim, sim_run_until(m.w.sim, SECONDS(60), both_direct, &m.w));
+		world_end(&m.w);
+	}
+}
+
+static bool is_probing(void *ctx)
+{
+	const struct world *w = ctx;
+
+	return sockets_of(w->a) + sockets_of(w->b) > 200;
+}
+
+static void begin_probing(struct meter *m, const char *name)
+{
+	meter_make(m, name, WORLD_SYMMETRIC, WORLD_PORT_RESTRICTED);
+	m->cut = true;
+	sim_start_all(m->w.sim);
+	sim_check(m->w.sim, sim_run_until(m->w.sim, SECONDS(10), is_probing, &m->w));
+}
+
+static void what_goes_in_the_middle_takes_its_sockets_along(void **state)
+{
+	struct meter m;
+
+	(void)state;
+	begin_probing(&m, "a peer is removed");
+	engine_remove_peer(m.w.a->engine, m.w.sim->now, 0);
+	sim_poke(m.w.a);
+	check_sockets(&m.w, 0);
+	world_end(&m.w);
+
+	begin_probing(&m, "an interface is removed");
+	sim_iface_remove(&m.w.a->iface[0]);
+	sim_run(m.w.sim, SECONDS(1));
+	sim_compare(m.w.sim, sockets_of(m.w.a), ==, 0);
+	m.cut = false;
+	sim_iface_add(&m.w.a->iface[0]);
+	sim_check(m.w.sim, sim_run_until(m.w.sim, SECONDS(30), both_direct, &m.w));
+	sim_run(m.w.sim, SECONDS(1));
+	check_sockets(&m.w, 1);
+	world_end(&m.w);
+
+	begin_probing(&m, "the other end is restarted");
+	sim_kill(m.w.b);
+	m.cut = false;
+	sim_start(m.w.b);
+	sim_check(m.w.sim, sim_run_until(m.w.sim, SECONDS(40), both_direct, &m.w));
+	sim_run(m.w.sim, SECONDS(1));
+	check_sockets(&m.w, 1);
+	world_end(&m.w);
+}
+
+/* A direct path of the pair lives: there is nothing to seek any more. */
+static void a_direct_path_ends_the_search(void **state)
+{
+	struct meter m;
+
+	(void)state;
+	begin_probing(&m, __func__);
+	m.w.nat_a->mapping = SIM_EI;
+	m.w.nat_a->filtering = SIM_EI;
+	sim_nat_flush(m.w.nat_a);
+	m.cut = false;
+	sim_check(m.w.sim, sim_run_until(m.w.sim, SECONDS(5), both_direct, &m.w));
+	sim_run(m.w.sim, MS(500));
+	check_sockets(&m.w, 1);
+	world_end(&m.w);
+}
+
+static void few_sockets_will_do(void **state)
+{
+	struct meter m;
+
+	(void)state;
+	meter_make(&m, __func__, WORLD_SYMMETRIC, WORLD_PORT_RESTRICTED);
+	m.w.a->iface[0].sockets_max = 100;
+	meet_directly(&m, SECONDS(60));
+	sim_run(m.w.sim, SECONDS(1));
+	check_sockets(&m.w, 1);
+	world_end(&m.w);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(the_probe_stays_within_its_means_and_closes_what_lost),
+		cmocka_unit_test(what_cannot_work_ends_after_2048_ports),
+		cmocka_unit_test(where_nothing_can_work_nothing_is_sprayed_and_that_is_said),
+		cmocka_unit_test(a_path_that_died_is_made_anew),
+		cmocka_unit_test(several_pairs_come_one_after_the_other),
+		cmocka_unit_test(whatever_the_class_says_probing_follows_a_punch_that_failed),
+		cmocka_unit_test(what_goes_in_the_middle_takes_its_sockets_along),
+		cmocka_unit_test(a_direct_path_ends_the_search),
+		cmocka_unit_test(few_sockets_will_do),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
