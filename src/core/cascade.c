@@ -230,12 +230,15 @@ static bool follow(const struct punching *c, u32 pair, const struct frame_punch 
 {
 	const struct strategy *how = strategy_numbered(f->strategy);
 
+	if (f->round == c->p->punch->followed) /* it is over, at this end */
+		return false;
 	if (!how || how->last || !ratelim_take(&c->p->punch->calls, c->now))
 		return false;
 	attempt_end(c);
 	if (!attempt_begin(c, how, (u8)pair, opens))
 		return false;
 	c->a->round = f->round;
+	c->p->punch->followed = f->round;
 	c->p->punch->pair[pair].tried = how;
 	c->p->punch->pair[pair].state = PAIR_TRIES;
 	c->p->punch->pair[pair].next = TIME_NEVER;

@@ -13,6 +13,7 @@
 
 #define CALLS_RATE 1u /* a second, from the other end */
 #define CALLS_BURST 8u
+#define NO_ROUND 256u
 
 /* --- pairs ----------------------------------------------------------------------------------- */
 
@@ -64,6 +65,13 @@ struct punch_pair *punch_pair_find(const struct peer *p, u8 iface, u8 theirs)
 	return NULL;
 }
 
+static void punch_init(struct engine *e, struct punch *punch)
+{
+	ratelim_init(&punch->calls, CALLS_RATE, CALLS_BURST);
+	random_fill(&e->options.random, &punch->round, sizeof(punch->round));
+	punch->followed = NO_ROUND;
+}
+
 static struct punch_pair *pair_add(struct engine *e, struct peer *p, u64 now, u8 iface, u8 theirs)
 {
 	struct punch_pair *place = NULL;
@@ -71,7 +79,7 @@ static struct punch_pair *pair_add(struct engine *e, struct peer *p, u64 now, u8
 	if (!p->punch) {
 		p->punch = mem_alloc(&e->options.allocator, sizeof(*p->punch));
 		if (p->punch)
-			ratelim_init(&p->punch->calls, CALLS_RATE, CALLS_BURST);
+			punch_init(e, p->punch);
 	}
 	/* One that is direct can be found again. */
 	for (u32 n = 0; p->punch && n < PUNCH_PAIRS; n++) {

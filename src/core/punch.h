@@ -85,7 +85,8 @@ struct punch {
 	struct punch_pair pair[PUNCH_PAIRS];
 	struct attempt attempt;
 	struct ratelim calls; /* attempts that the other end asks for */
-	u8 round;
+	u8 round;             /* of ours that lead, beginning anywhere */
+	u16 followed;         /* the last of theirs; 256: none */
 };
 
 /* What strategies are called with. */
