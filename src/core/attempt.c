@@ -13,9 +13,10 @@
 #include <string.h>
 
 #define OPENERS 2u  /* attempts with sockets, of all peers */
-#define SHOOTERS 4u /* attempts without */
+#define SHOOTERS 2u /* attempts without */
 #define ASK_AT_ONCE 32u
 #define TELL_INTERVAL (400 * NS_PER_MS)
+#define WARM_INTERVAL (300 * NS_PER_MS)
 #define CALL_PATIENCE (1 * NS_PER_S) /* beyond the strategy's limit, for the other end to begin */
 #define SHOT_PATIENCE (1 * NS_PER_S) /* in a queue */
 
@@ -96,6 +97,7 @@ bool attempt_begin(const struct punching *c, const struct strategy *how, u8 pair
 	a->opens = opens;
 	a->target = theirs->observed;
 	a->next = a->tell = TIME_NEVER;
+	a->warm = how->both ? TIME_NEVER : c->now;
 	a->until = c->now + how->limit;
 	return true;
 }
@@ -159,20 +161,29 @@ static u8 iface_of(const struct punching *c)
 	return c->p->punch->pair[c->a->pair].iface;
 }
 
-/* Ports in a row, if they can be had: some NATs give such ones in a row too. */
+/* Ports in a row, if they can be had: some NATs give such ones in a row too. 0: any. */
+static u16 port_wish(const struct attempt *a, u32 n)
+{
+	for (u32 k = n; k-- > 0;) {
+		if (a->local[k])
+			return a->local[k] + (n - k) <= UINT16_MAX ? (u16)(a->local[k] + (n - k)) :
+								     0;
+	}
+	return 0;
+}
+
 static void ask_for_sockets(const struct punching *c)
 {
 	struct attempt *a = c->a;
 
 	while (a->how && a->asked < a->wanted && a->asked - a->open - a->failed < ASK_AT_ONCE) {
 		u32 n = a->asked++;
-		u16 wish = n && a->local[n - 1] ? (u16)(a->local[n - 1] + 1) : 0;
 
 		a->socket[n] = ATTEMPT_ASKED;
 		engine_demand(c->e, &(struct demand){ .kind = DEMAND_OPEN_SOCKET,
 						      .iface = iface_of(c),
 						      .socket = (u16)(a->block + n),
-						      .port = wish });
+						      .port = port_wish(a, n) });
 	}
 }
 
@@ -180,6 +191,22 @@ void attempt_open(const struct punching *c, u32 sockets)
 {
 	c->a->wanted = sockets < PUNCH_SOCKETS ? sockets : PUNCH_SOCKETS;
 	ask_for_sockets(c);
+}
+
+void attempt_close(const struct punching *c, u32 sockets)
+{
+	struct attempt *a = c->a;
+
+	for (u32 n = sockets; n < a->asked; n++) {
+		u16 number = (u16)(a->block + n);
+
+		if (a->socket[n] == ATTEMPT_NONE || path_uses(c->e, iface_of(c), number, 1))
+			continue;
+		a->open -= a->socket[n] == ATTEMPT_OPEN;
+		a->socket[n] = ATTEMPT_NONE;
+		engine_demand(c->e,
+			      &(struct demand){ DEMAND_CLOSE_SOCKET, iface_of(c), number, 0 });
+	}
 }
 
 /* The attempt that this socket belongs to; false: none. */
@@ -371,7 +398,21 @@ void attempt_ready(const struct punching *c)
 
 u64 attempt_expiry(const struct attempt *a)
 {
-	return a->how ? time_min(a->until, time_min(a->next, a->tell)) : TIME_NEVER;
+	return a->how ? time_min(time_min(a->until, a->warm), time_min(a->next, a->tell)) :
+			TIME_NEVER;
+}
+
+/* New mappings by the hundred make a NAT with a small table forget those that rest. */
+static void keep_warm(const struct punching *c)
+{
+	for (u64 mask = c->p->relay_mask; mask; mask &= mask - 1) {
+		struct path *path = &c->p->paths[__builtin_ctzll(mask)];
+
+		if (path->iface == iface_of(c) && path->state == PATH_LIVE)
+			path_wake(path, c->now);
+	}
+	c->a->warm = c->now + WARM_INTERVAL;
+	peer_arm(c->e, c->p, c->now);
 }
 
 void attempt_expire(const struct punching *c)
@@ -382,6 +423,8 @@ void attempt_expire(const struct punching *c)
 		punch_failed(c);
 		return;
 	}
+	if (a->how && a->warm <= c->now)
+		keep_warm(c);
 	if (a->how && a->tell <= c->now) {
 		a->tell = c->now + TELL_INTERVAL;
 		punch_tell(c, a->ready ? PUNCH_READY : PUNCH_CALL);

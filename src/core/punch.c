@@ -113,8 +113,11 @@ static void remove_dead(struct engine *e, struct peer *p, u64 now, u8 iface,
 
 static void attempt_won(struct engine *e, struct peer *p, u64 now, u32 pair)
 {
-	struct punching c = punch_context(e, p, now);
+	struct punching c;
 
+	if (!p->punch)
+		return;
+	c = punch_context(e, p, now);
 	if (c.a->how && c.a->pair == pair)
 		attempt_end(&c);
 }

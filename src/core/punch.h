@@ -62,6 +62,7 @@ struct attempt {
 	u64 until;  /* it has failed then */
 	u64 next;   /* strategy's own timer */
 	u64 tell;   /* when to repeat CALL or READY */
+	u64 warm;   /* when something is to go over the relay, lest its mapping be lost */
 	u8 phase;   /* the strategy's */
 	/* who opens */
 	struct endpoint target;  /* their mapping */
@@ -172,6 +173,8 @@ void attempt_expire(const struct punching *c);
 u64 attempt_expiry(const struct attempt *a);
 /* Wants so many sockets in all. */
 void attempt_open(const struct punching *c, u32 sockets);
+/* Closes all but so many: those that were asked for last. */
+void attempt_close(const struct punching *c, u32 sockets);
 /* From socket n of the attempt, or the interface's own. */
 #define ATTEMPT_OWN PUNCH_SOCKETS
 /* One sealed datagram that any number of places may be sent; NULL: not now. The caller's to put. */

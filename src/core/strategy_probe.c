@@ -12,6 +12,10 @@
  * Ports are tried in steps of about the golden section of their range, so that no two are the same, and
  * where a NAT uses a part of them only, that part gets its share at any time.
  *
+ * A NAT's table may be small, and others need it too. So the sockets come in lots, and before the first
+ * of them one more, which a map is asked about, and then is silent: if its mapping is another after a
+ * lot, the table was full, and the lot goes again.
+ *
  * Never over IPv6: there are no such NATs.
  */
 #include "punch.h"
@@ -25,6 +29,11 @@
 #define KNOCK_INTERVAL (10 * NS_PER_MS) /* so that each mapping is refreshed within 2.56 s */
 #define AFTER_LAST (1 * NS_PER_S)       /* for what is on its way */
 #define PROBE_LIMIT (13 * NS_PER_S)
+#define CANARY 0u
+#define LOT 64u
+#define LOT_MIN 16u
+#define SAMPLE_INTERVAL (250 * NS_PER_MS)
+#define SAMPLE_TRIES 4u
 
 static bool possible(const struct sides *s)
 {
@@ -38,7 +47,7 @@ static void begin(const struct punching *c)
 	u32 start;
 
 	if (c->a->opens) {
-		attempt_open(c, PUNCH_SOCKETS);
+		attempt_open(c, 1);
 		return;
 	}
 	random_fill(&c->e->options.random, &start, sizeof(start));
@@ -46,21 +55,51 @@ static void begin(const struct punching *c)
 	c->a->next = c->now;
 }
 
-static void opened(const struct punching *c, u32 n)
+static void look_at_canary(const struct punching *c)
 {
-	attempt_knock(c, n);
+	attempt_sample(c, CANARY);
+	c->a->next = c->now + SAMPLE_INTERVAL;
 }
 
-static void complete(const struct punching *c)
+static void ready(const struct punching *c)
 {
-	if (c->a->ready)
-		return;
-	if (c->a->open == 0) {
+	if (c->a->open <= 1) {
 		punch_failed(c);
 		return;
 	}
 	attempt_ready(c);
 	c->a->next = c->now + KNOCK_INTERVAL;
+}
+
+static void opened(const struct punching *c, u32 n)
+{
+	if (n != CANARY)
+		attempt_knock(c, n);
+}
+
+/* All of a lot are there. */
+static void complete(const struct punching *c)
+{
+	c->a->tries = 0;
+	look_at_canary(c);
+}
+
+static void sampled(const struct punching *c, u32 n, const struct endpoint *seen)
+{
+	struct attempt *a = c->a;
+	bool full = a->samples > 0 && a->sample[0].external != seen->port;
+
+	(void)n;
+	if (full)
+		attempt_close(c, a->asked > LOT + LOT_MIN ? a->asked - LOT : LOT_MIN);
+	if (full || a->failed || a->asked == PUNCH_SOCKETS) {
+		ready(c);
+		return;
+	}
+	a->samples = 1;
+	a->sample[0].external = seen->port;
+	a->next = TIME_NEVER;
+	attempt_open(c, a->asked + LOT);
 }
 
 static void shoot(const struct punching *c)
@@ -83,12 +122,18 @@ static void shoot(const struct punching *c)
 
 static void expire(const struct punching *c)
 {
-	if (!c->a->opens) {
+	struct attempt *a = c->a;
+
+	if (!a->opens) {
 		shoot(c);
-		return;
+	} else if (a->ready) {
+		attempt_knock_next(c, CANARY + 1);
+		a->next = c->now + KNOCK_INTERVAL;
+	} else if (a->tries++ < SAMPLE_TRIES) {
+		look_at_canary(c);
+	} else {
+		ready(c); /* with what there is */
 	}
-	attempt_knock_next(c, 0);
-	c->a->next = c->now + KNOCK_INTERVAL;
 }
 
 const struct strategy strategy_probe = {
@@ -100,5 +145,6 @@ const struct strategy strategy_probe = {
 	.begin = begin,
 	.opened = opened,
 	.complete = complete,
+	.sampled = sampled,
 	.expire = expire,
 };

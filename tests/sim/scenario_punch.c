@@ -300,6 +300,35 @@ static void a_direct_path_ends_the_search(void **state)
 	world_end(&m.w);
 }
 
+/* Tables of either end that hold less than the probe asks for: what others have there is not lost, nor
+ * is what goes through the relay meanwhile. */
+static void small_tables_are_respected(void **state)
+{
+	static const u32 capacity[] = { 40, 100, 150, 250 };
+
+	(void)state;
+	for (u32 n = 0; n < 2 * ARRAY_SIZE(capacity); n++) {
+		struct sim_flow *there, *back;
+		struct meter m;
+
+		meter_make(&m, __func__, WORLD_SYMMETRIC, WORLD_PORT_RESTRICTED);
+		m.cut = n % 2;
+		m.w.nat_a->capacity = m.w.nat_b->capacity = capacity[n / 2];
+		world_start(&m.w, SECONDS(2));
+		there = sim_flow(m.w.a, 0, MS(2700), 100, 0);
+		back = sim_flow(m.w.b, 0, MS(2700), 100, 0);
+		if (m.cut)
+			sim_run(m.w.sim, SECONDS(20));
+		else
+			sim_check(m.w.sim, sim_run_until(m.w.sim, SECONDS(90), both_direct, &m.w));
+		there->paused = back->paused = true;
+		sim_run(m.w.sim, SECONDS(1));
+		sim_compare(m.w.sim, world_lost(there, m.w.b), ==, 0);
+		sim_compare(m.w.sim, world_lost(back, m.w.a), ==, 0);
+		world_end(&m.w);
+	}
+}
+
 static void few_sockets_will_do(void **state)
 {
 	struct meter m;
@@ -324,6 +353,7 @@ int main(void)
 		cmocka_unit_test(whatever_the_class_says_probing_follows_a_punch_that_failed),
 		cmocka_unit_test(what_goes_in_the_middle_takes_its_sockets_along),
 		cmocka_unit_test(a_direct_path_ends_the_search),
+		cmocka_unit_test(small_tables_are_respected),
 		cmocka_unit_test(few_sockets_will_do),
 	};
 
