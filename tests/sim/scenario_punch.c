@@ -7,6 +7,8 @@
 
 #include <string.h>
 
+#include "core/engine_internal.h"
+
 #define WINDOW SECONDS(1)
 
 /* --- what leaves the hosts --------------------------------------------------------------------- */
@@ -329,6 +331,53 @@ static void small_tables_are_respected(void **state)
 	}
 }
 
+/* Any nonsense in a PUNCH. */
+static void say_something(struct sim_host *h)
+{
+	struct peer *p = h->engine->peers[0];
+	struct sim_rng *rng = &h->sim->rng;
+	struct frame f = { .type = FRAME_PUNCH };
+
+	f.punch.kind = (u8)sim_rng_below(rng, 6);
+	f.punch.to = (u8)(sim_rng_below(rng, 8) == 0);
+	f.punch.from = (u8)(sim_rng_below(rng, 8) == 0);
+	f.punch.round = (u8)sim_rng_below(rng, 256);
+	f.punch.strategy = (u8)sim_rng_below(rng, 9);
+	f.punch.nat.mapping = (u8)sim_rng_below(rng, 6);
+	f.punch.nat.flags = (u8)sim_rng_below(rng, 64);
+	f.punch.count = (u8)sim_rng_below(rng, WIRE_PORTS_MAX + 1);
+	for (u32 n = 0; n < f.punch.count; n++)
+		f.punch.port[n] = (u16)sim_rng_below(rng, 65536);
+	for (u64 mask = p->usable_mask; mask; mask &= mask - 1)
+		peer_send_frames(h->engine, p, h->sim->now, (u8)__builtin_ctzll(mask), &f, 1, 0);
+	sim_poke(h);
+}
+
+static void a_peer_that_talks_nonsense_cannot_make_us_do_much(void **state)
+{
+	(void)state;
+	for (u64 n = 0; n < world_scale(10); n++) {
+		struct meter m;
+
+		meter_make(&m, __func__, WORLD_PORT_RESTRICTED,
+			   n % 2 ? WORLD_SYMMETRIC : WORLD_OTHER_PORTS);
+		m.cut = true;
+		world_start(&m.w, SECONDS(2));
+		sim_run(m.w.sim, MS(100 * n));
+		for (u32 k = 0; k < 5000; k++) {
+			say_something(m.w.b);
+			sim_run(m.w.sim, MS(2));
+			sim_compare(m.w.sim, sockets_of(m.w.a), <=, 256 + 2);
+		}
+		/* 200 shots of each end, 256 sockets eight times and once a second, and probes. */
+		sim_compare(m.w.sim, m.most_in_second, <=, 2 * 200 + 10 * 256 + 100);
+		world_check_traffic(&m.w);
+		m.cut = false;
+		sim_check(m.w.sim, sim_run_until(m.w.sim, SECONDS(200), both_direct, &m.w));
+		world_end(&m.w);
+	}
+}
+
 static void few_sockets_will_do(void **state)
 {
 	struct meter m;
@@ -354,6 +403,7 @@ int main(void)
 		cmocka_unit_test(what_goes_in_the_middle_takes_its_sockets_along),
 		cmocka_unit_test(a_direct_path_ends_the_search),
 		cmocka_unit_test(small_tables_are_respected),
+		cmocka_unit_test(a_peer_that_talks_nonsense_cannot_make_us_do_much),
 		cmocka_unit_test(few_sockets_will_do),
 	};
 
