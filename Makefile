@@ -77,8 +77,9 @@ fuzz_src := $(wildcard tests/fuzz/fuzz_*.c)
 netns_src := $(wildcard netns-tests/tools/*.c)
 preload_src := $(wildcard netns-tests/tools/lib/*.c)
 bench_src := $(wildcard netns-tests/bench/core.c)
-# What the tests share: the simulator, fakes.
-help_src := $(filter-out $(unit_src) $(sim_src),$(wildcard tests/unit/*.c tests/sim/*.c))
+# What the tests share: the simulator, fakes, and rooms of programs that they look into.
+help_src := $(filter-out $(unit_src) $(sim_src),$(wildcard tests/unit/*.c tests/sim/*.c)) \
+	src/warp-map/streams.c
 
 core_lib := $(BUILD)/libwarpcore.a
 io_lib := $(BUILD)/libwarpio.a

@@ -246,7 +246,7 @@ struct map_stream {
 	struct endpoint remote; /* where it leads to */
 	u64 asked_at;           /* the first question over UDP since its last answer, 0: none */
 	u64 again_at;           /* it is opened no earlier */
-	u64 until;              /* what is being opened, or not needed any more, goes */
+	u64 until;              /* what is being opened, is not answered over or not needed, goes */
 	u64 udp_at;             /* UDP is tried next, while the stream leads */
 	u32 udp_tries;
 	u32 failures; /* since it was last answered over */

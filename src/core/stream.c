@@ -20,6 +20,7 @@
 #define PATIENCE_FIRST (100 * NS_PER_MS)
 #define PATIENCE (1 * NS_PER_S) /* where UDP was answered before: something may just be lost */
 #define OPENING_TIME (5 * NS_PER_S)
+#define ANSWER_TIME (5 * NS_PER_S) /* some networks accept connections in the name of everybody */
 #define STAND_BY (15 * NS_PER_S)
 #define AGAIN_SOON (100 * NS_PER_MS)
 #define AGAIN_FIRST (1 * NS_PER_S)
@@ -102,6 +103,7 @@ static void lead(struct engine *e, struct map *m, u64 now, u8 iface)
 	s->settle = false;
 	s->udp_tries = 0;
 	s->udp_at = now + UDP_FIRST;
+	s->until = now + ANSWER_TIME;
 	if (r->state == REG_WANTED || r->state == REG_DONE) {
 		r->next = now;
 		r->tries = 0;
@@ -211,6 +213,8 @@ void stream_answered(struct engine *e, struct map *m, const struct arrival *in)
 
 	if (in->socket == SOCKET_STREAM) {
 		s->failures = 0;
+		if (s->leads)
+			s->until = TIME_NEVER;
 		nattest_map_alive(e, m, in->now, in->iface);
 	}
 	if (in->socket != 0 || in->source.address.family == ADDRESS_RELAY)
@@ -298,7 +302,7 @@ static u64 next_expiry(const struct map *m, const struct map_stream *s)
 	case MAP_STREAM_OPENING:
 		return s->until;
 	case MAP_STREAM_OPEN:
-		return s->leads ? s->udp_at : time_min(s->until, silent_at(s));
+		return time_min(s->until, s->leads ? s->udp_at : silent_at(s));
 	}
 	return TIME_NEVER;
 }
@@ -336,7 +340,7 @@ static void expire(struct engine *e, struct map *m, u64 now, u8 iface)
 			open_stream(e, m, now, iface);
 		else
 			s->asked_at = 0;
-	} else if (s->state == MAP_STREAM_OPENING) {
+	} else if (s->state == MAP_STREAM_OPENING || (s->leads && s->until <= now)) {
 		close_stream(e, m, iface);
 		stream_ended(e, m, now, iface);
 	} else if (s->leads) {

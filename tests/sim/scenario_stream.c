@@ -187,6 +187,24 @@ static void refused_connections_are_tried_ever_less_often(void **state)
 	world_end(&l.w);
 }
 
+/* Some networks accept connections in the name of whoever they are for, and then swallow all. */
+static void a_connection_that_leads_nowhere_is_given_up(void **state)
+{
+	struct line l;
+
+	(void)state;
+	world_meet(&l.w, __func__, WORLD_UDP_BLOCKED, WORLD_PUBLIC);
+	sim_start_all(l.w.sim);
+	sim_suspend(l.w.map);
+	sim_run(l.w.sim, SECONDS(60));
+	sim_compare(l.w.sim, streams_ever(&l.w), >=, 4);
+	sim_compare(l.w.sim, streams_ever(&l.w), <=, 20);
+	sim_resume(l.w.map);
+	sim_run(l.w.sim, SECONDS(62));
+	world_check_traffic(&l.w);
+	world_end(&l.w);
+}
+
 static void udp_that_comes_back_takes_over_without_loss(void **state)
 {
 	struct line l;
@@ -268,6 +286,7 @@ int main(void)
 		cmocka_unit_test(a_stream_that_a_nat_forgot_is_opened_anew),
 		cmocka_unit_test(a_map_that_restarts_is_found_again),
 		cmocka_unit_test(refused_connections_are_tried_ever_less_often),
+		cmocka_unit_test(a_connection_that_leads_nowhere_is_given_up),
 		cmocka_unit_test(udp_that_comes_back_takes_over_without_loss),
 		cmocka_unit_test(udp_that_goes_is_replaced),
 		cmocka_unit_test(udp_that_comes_and_goes_is_borne),

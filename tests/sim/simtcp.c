@@ -73,7 +73,7 @@ static void map_event(struct sim_stream *s, enum sim_stream_event event, const u
 		h->streams_begun++;
 	} else if (event == SIM_STREAM_ENDED) {
 		mapserver_stream_closed(h->map, h->sim->now, s->number);
-	} else {
+	} else if (s->number) { /* else it came while the map was suspended */
 		b = buf_get(h->pool);
 		if (!b)
 			return;

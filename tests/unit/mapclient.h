@@ -13,6 +13,7 @@
 
 #define WORLD_NODES 40u
 #define WORLD_INBOX 64u
+#define WORLD_STREAMS 1024u
 #define WORLD_EXPIRY (60 * NS_PER_S)
 
 struct node {
