@@ -38,9 +38,9 @@ int stream_finish(struct stream *s);
 bool stream_waits(const struct stream *s);
 /* 0, or -errno: the connection is at its end. */
 int stream_flush(struct stream *s);
-/* Sends one datagram. room: how many bytes of whole datagrams may wait. 0; -EMSGSIZE and -ENOBUFS: it is
+/* Sends one datagram, which is only read. room: how many bytes of whole datagrams may wait. 0; -EMSGSIZE and -ENOBUFS: it is
  * lost, the connection goes on; another -errno: the connection is at its end. */
-int stream_send(struct stream *s, const u8 *data, u32 size, u32 room);
+int stream_send(struct stream *s, u8 *data, u32 size, u32 room);
 
 /* Reads once, and gives out whole datagrams; take must not close the stream. Returns how many bytes
  * were read, 0: nothing waits; -ECONNRESET: the far end has closed, -EBADMSG: it sends something else

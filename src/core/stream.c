@@ -93,7 +93,8 @@ static void stream_ended(struct engine *e, struct map *m, u64 now, u8 iface)
 	map_arm(e, m, s->again_at);
 }
 
-/* The map is spoken to over the stream from now on; it has to be told at once where we are. */
+/* The map is spoken to over the stream from now on; it has to be told at once where we are. One that
+ * has closed a connection may have been restarted: then it knows our keys no more. */
 static void lead(struct engine *e, struct map *m, u64 now, u8 iface)
 {
 	struct map_stream *s = stream_of(m, iface);
@@ -111,7 +112,7 @@ static void lead(struct engine *e, struct map *m, u64 now, u8 iface)
 	m->next_query = time_min(m->next_query, now);
 	if (assoc_initiation(&m->assoc))
 		stream_send_initiation(e, m, now);
-	else if (!assoc_ready(&m->assoc, now))
+	else if (s->failures || !assoc_ready(&m->assoc, now))
 		assoc_kick(e->hub, &m->assoc, now);
 	map_arm(e, m, now);
 }

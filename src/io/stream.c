@@ -174,13 +174,13 @@ static int make_room(struct stream *s, u32 size)
 	return 0;
 }
 
-static int enqueue(struct stream *s, const u8 *data, u32 size)
+/* There is room. */
+static void enqueue(struct stream *s, const u8 *data, u32 size)
 {
-	if (s->queue_size - s->queue_to < size && make_room(s, size))
-		return -ENOMEM;
+	if (!s->queue || !size)
+		return;
 	memcpy(s->queue + s->queue_to, data, size);
 	s->queue_to += size;
-	return 0;
 }
 
 /* How many bytes went; -errno. */
@@ -227,10 +227,10 @@ static int send_later(struct stream *s, const u8 *length, const u8 *data, u32 si
 	return 0;
 }
 
-int stream_send(struct stream *s, const u8 *data, u32 size, u32 room)
+int stream_send(struct stream *s, u8 *data, u32 size, u32 room)
 {
 	u8 length[STREAM_LENGTH_SIZE];
-	struct iovec iov[2] = { { length, sizeof(length) }, { (void *)(uintptr_t)data, size } };
+	struct iovec iov[2] = { { length, sizeof(length) }, { data, size } };
 	int n = 0;
 
 	if (!streamframe_length(length, size))

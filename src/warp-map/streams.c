@@ -70,8 +70,14 @@ struct streams {
 	ev_timer tick;
 };
 
-static struct connection *connection_of(struct age *a)
+/* Takes the oldest off its list. NULL: there is none (which has none that is older). */
+static struct connection *take_oldest(struct ages *list)
 {
+	struct age *a = list->oldest;
+
+	if (!a || a->older)
+		return NULL;
+	ages_remove(list, a);
 	return (struct connection *)(void *)((char *)a - offsetof(struct connection, age));
 }
 
@@ -90,24 +96,21 @@ static u16 bucket_of(const struct streams *s, const struct address *a)
 
 /* --- connections -------------------------------------------------------------------------- */
 
-static void no_stranger(struct streams *s, struct connection *c)
+static void no_stranger(struct streams *s, const struct connection *c)
 {
-	ages_remove(&s->strangers, &c->age);
 	s->neighbours[c->bucket]--;
 	s->stats.strangers--;
 }
 
-/* The core hears of it, and may have something to say to others. */
-static void end(struct streams *s, struct connection *c)
+/* It is in no list any more. The core hears of it, and may have something to say to others. */
+static void finish(struct streams *s, struct connection *c)
 {
 	u32 place = mapserver_stream_place(c->listener);
 
-	if (c->known) {
-		ages_remove(&s->known, &c->age);
+	if (c->known)
 		s->stats.known--;
-	} else {
+	else
 		no_stranger(s, c);
-	}
 	s->queues -= c->waits;
 	ev_io_stop(s->options.loop, &c->read);
 	ev_io_stop(s->options.loop, &c->write);
@@ -117,6 +120,12 @@ static void end(struct streams *s, struct connection *c)
 	if (s->core)
 		mapserver_stream_closed(s->core, clock_now(), c->listener);
 	free(c);
+}
+
+static void end(struct streams *s, struct connection *c)
+{
+	ages_remove(c->known ? &s->known : &s->strangers, &c->age);
+	finish(s, c);
 }
 
 static void watch_writing(struct streams *s, struct connection *c)
@@ -165,6 +174,7 @@ static void take(void *ctx, const u8 *data, u32 size)
 
 static void become_known(struct streams *s, struct connection *c)
 {
+	ages_remove(&s->strangers, &c->age);
 	no_stranger(s, c);
 	c->known = true;
 	ages_add(&s->known, &c->age, clock_now());
@@ -229,11 +239,16 @@ static void add(struct streams *s, struct stream *stream, const struct endpoint 
 
 static bool has_room(struct streams *s, u16 bucket)
 {
+	struct connection *oldest;
+
 	if (s->neighbours[bucket] >= STREAMS_NEIGHBOURS)
 		return false;
-	if (s->stats.strangers && (s->stats.strangers >= STREAMS_STRANGERS || !s->free_count)) {
+	if (s->stats.strangers < STREAMS_STRANGERS && s->free_count)
+		return true;
+	oldest = take_oldest(&s->strangers);
+	if (oldest) {
 		s->stats.pushed++;
-		end(s, connection_of(s->strangers.oldest));
+		finish(s, oldest);
 	}
 	return s->free_count > 0;
 }
@@ -289,19 +304,25 @@ static void on_acceptable(struct ev_loop *loop, ev_io *w, int events)
 	s->options.after(s->options.ctx); /* some may have been closed for others */
 }
 
+/* Those of a list that have lived for life. Returns how many. */
+static u32 end_due(struct streams *s, struct ages *list, u64 now, u64 life)
+{
+	struct connection *c;
+	u32 count = 0;
+
+	for (; ages_due(list, now, life) && (c = take_oldest(list)); count++)
+		finish(s, c);
+	return count;
+}
+
 static void on_tick(struct ev_loop *loop, ev_timer *w, int events)
 {
 	struct streams *s = w->data;
 	u64 now = clock_now();
-	struct age *due;
 
 	(void)events;
-	while ((due = ages_due(&s->strangers, now, STREAMS_TIME))) {
-		s->stats.late++;
-		end(s, connection_of(due));
-	}
-	while ((due = ages_due(&s->known, now, s->options.idle)))
-		end(s, connection_of(due));
+	s->stats.late += end_due(s, &s->strangers, now, STREAMS_TIME);
+	end_due(s, &s->known, now, s->options.idle);
 	for (size_t n = 0; s->resting && n < s->listener_count; n++)
 		ev_io_start(loop, &s->listeners[n].accept);
 	s->resting = false;
@@ -413,7 +434,9 @@ int streams_open(struct streams **ret, const struct streams_options *options)
 	s->connections = calloc(options->most ? options->most : 1, sizeof(*s->connections));
 	s->free = calloc(options->most ? options->most : 1, sizeof(*s->free));
 	if (!s->connections || !s->free) {
-		streams_close(s);
+		free(s->connections);
+		free(s->free);
+		free(s);
 		return -ENOMEM;
 	}
 	while (s->free_count < options->most) {
@@ -441,12 +464,6 @@ void streams_start(struct streams *s, struct mapserver *core)
 		ev_timer_start(s->options.loop, &s->tick);
 }
 
-static void end_all(struct streams *s, struct ages *ages)
-{
-	while (ages->oldest)
-		end(s, connection_of(ages->oldest));
-}
-
 void streams_close(struct streams *s)
 {
 	if (!s)
@@ -459,8 +476,8 @@ void streams_close(struct streams *s)
 	if (s->core)
 		ev_timer_stop(s->options.loop, &s->tick);
 	s->core = NULL;
-	end_all(s, &s->strangers);
-	end_all(s, &s->known);
+	end_due(s, &s->strangers, TIME_NEVER, 0);
+	end_due(s, &s->known, TIME_NEVER, 0);
 	free(s->connections);
 	free(s->free);
 	free(s);

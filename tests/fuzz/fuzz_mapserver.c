@@ -125,16 +125,22 @@ static size_t drain(struct world *w)
 	return size;
 }
 
-static size_t send_datagram(struct world *w, const struct endpoint *source, const u8 *data,
-			    size_t size)
+static size_t send_over(struct world *w, u32 listener, const struct endpoint *source,
+			const u8 *data, size_t size)
 {
 	struct buf *b = buf_get(pool);
 
 	must(b != NULL);
 	memcpy(buf_data(b), data, size);
 	b->length = (u32)size;
-	mapserver_receive(w->map, w->now, 0, source, b);
+	mapserver_receive(w->map, w->now, listener, source, b);
 	return drain(w);
+}
+
+static size_t send_datagram(struct world *w, const struct endpoint *source, const u8 *data,
+			    size_t size)
+{
+	return send_over(w, 0, source, data, size);
 }
 
 /* --- records ----------------------------------------------------------------------------- */
@@ -148,7 +154,9 @@ static void say(struct world *w, u8 what, const u8 *data, size_t size)
 	if (assoc_seal(&n->map, w->now, n->last, size) < 0)
 		return;
 	n->last_size = size + WIRE_OVERHEAD;
-	send_datagram(w, &source, n->last, n->last_size);
+	/* From its last port: over a connection, which may be another node's. */
+	send_over(w, what / 16 % 4 == 3 ? mapserver_stream(what / 8 % 2, 0) : 0, &source, n->last,
+		  n->last_size);
 }
 
 static void stranger(struct world *w, const u8 *data, size_t size)
@@ -191,6 +199,8 @@ static void record(struct world *w, u8 what, const u8 *data, size_t size)
 		stranger(w, data, size);
 		break;
 	case 6:
+		if (size % 8 == 7)
+			mapserver_stream_closed(w->map, w->now, mapserver_stream(size / 8 % 2, 0));
 		pass(w, size);
 		break;
 	case 7:
@@ -243,6 +253,7 @@ static void begin(struct world *w)
 		.random = { random_bytes, w },
 		.pool = pool,
 		.client_expiry = 60 * NS_PER_S,
+		.max_streams = 2,
 		.max_nodes = 3,
 		.handshake_rate = 100,
 		.relay = { 1000000, 10000000 },

@@ -162,7 +162,7 @@ static void a_map_that_restarts_is_found_again(void **state)
 	sim_run(l.w.sim, MS(500));
 	sim_start(l.w.map);
 	sim_run(l.w.sim, SECONDS(15));
-	check_gap(&l, SECONDS(6));
+	check_gap(&l, SECONDS(2));
 	world_check_traffic(&l.w);
 	world_end(&l.w);
 }

@@ -2,6 +2,7 @@
 /*
  * show.c - the status for people: the node, its interfaces, its maps; then show_peer.c.
  */
+#include <string.h>
 #include <math.h>
 #include <stdio.h>
 
@@ -68,7 +69,9 @@ static void show_observed(struct page *p, struct table *t, const json_t *maps)
 		if (!m)
 			return;
 		table_add(t, " ");
-		if (page_flag(p, m, "registered"))
+		if (page_flag(p, m, "registered") && !strcmp(page_text(p, m, "over"), "tcp"))
+			table_add(t, "registered over TCP");
+		else if (page_flag(p, m, "registered"))
 			table_add(t, "seen as %s", page_text(p, m, "observed"));
 		else
 			table_add(t, "not registered");

@@ -16,7 +16,7 @@ static void show_path(struct page *p, struct table *t, const json_t *path)
 {
 	table_add(t, "%s", page_text(p, path, "remote"));
 	table_add(t, "%s", page_text(p, path, "interface"));
-	table_add(t, "%s", page_text(p, path, "origin"));
+	table_add(t, "%s", page_text(p, path, json_object_get(path, "how") ? "how" : "origin"));
 	table_add(t, "%s%s", page_text(p, path, "state"),
 		  page_flag(p, path, "resting") ? ", rests" : "");
 	table_add(t, "%s", milliseconds(page_number(p, path, "rtt_ms")));
