@@ -183,9 +183,17 @@ static void rearm(struct engine *e, const struct assoc *a)
 		map_arm(e, a->owner, at);
 }
 
+/* A stream leads to a map: what is a peer's comes over it inside of what the map says. */
+static bool is_misplaced(const struct arrival *in, const struct assoc *a)
+{
+	return in->socket == SOCKET_STREAM && owner_kind(a) == OWNER_PEER;
+}
+
 static void established(struct engine *e, const struct arrival *in, const struct hub_result *r)
 {
-	if (owner_kind(r->assoc) == OWNER_PEER) {
+	if (is_misplaced(in, r->assoc)) {
+		drop_count(&e->drops, DROP_NOT_ALLOWED);
+	} else if (owner_kind(r->assoc) == OWNER_PEER) {
 		peer_established(e, r->assoc->owner, in);
 	} else {
 		stream_answered(e, r->assoc->owner, in);
@@ -195,7 +203,9 @@ static void established(struct engine *e, const struct arrival *in, const struct
 
 static void opened(struct engine *e, const struct arrival *in, const struct hub_result *r)
 {
-	if (owner_kind(r->assoc) == OWNER_PEER)
+	if (is_misplaced(in, r->assoc))
+		drop_count(&e->drops, DROP_NOT_ALLOWED);
+	else if (owner_kind(r->assoc) == OWNER_PEER)
 		peer_receive(e, r->assoc->owner, in, r);
 	else
 		map_receive(e, r->assoc->owner, in, r);
