@@ -204,8 +204,9 @@ void attempt_close(const struct punching *c, u32 sockets)
 			continue;
 		a->open -= a->socket[n] == ATTEMPT_OPEN;
 		a->socket[n] = ATTEMPT_NONE;
-		engine_demand(c->e,
-			      &(struct demand){ DEMAND_CLOSE_SOCKET, iface_of(c), number, 0 });
+		engine_demand(c->e, &(struct demand){ .kind = DEMAND_CLOSE_SOCKET,
+						      .iface = iface_of(c),
+						      .socket = number });
 	}
 }
 

@@ -236,7 +236,7 @@ static void a_nat_is_not_tested_over_it(void **state)
 	mapserver_set_listener(w.map, 0, &door);
 	f[1].candidates.count = 8;
 	for (u32 n = 0; n < 8; n++)
-		f[1].candidates.endpoint[n] = door;
+		f[1].candidates.mapping[n].observed = door;
 	node_seal(&w, a, f, 2);
 	w.deaf = true;
 	say_over(a, listener);
