@@ -3,7 +3,7 @@
  * numbers - sends numbered datagrams to a gate, or receives them and says what became of them.
  *
  *   numbers send TARGET    -n COUNT -r PER-SECOND -s SIZE [-f FIRST] [-a NUMBER]
- *   numbers receive TARGET -n COUNT [-i IDLE-MS] [-w WAIT-MS] [-m FILE] [-l]
+ *   numbers receive TARGET -n COUNT [-i IDLE-MS] [-w WAIT-MS] [-m FILE] [-d LATE-MS] [-l]
  *
  * TARGET is udp:127.1.0.1:9000, udp:[::1]:9000, seqpacket:PATH or dgram:PATH. A sender sends there.
  * A receiver of udp: binds there (the gate's gate_to_application), or with -l talks to the gate from a
@@ -18,7 +18,7 @@
  * SIGTERM. It prints `ready`, and at last one line of JSON: received (all), unique, lost, duplicated,
  * reordered, corrupt, first, last, bytes, longest_gap_ms (between two arrivals) with gap_after (the
  * number before it), longest_run_lost (consecutive numbers), first_at_us (wall clock), and delay_us of
- * p50, p99, max. -m writes the missing numbers to FILE.
+ * p50, p99, max. -m writes the missing numbers to FILE. -d adds late: how many took longer than LATE-MS.
  * The sender ends after COUNT or at SIGTERM, and prints {"sent", "errors", "blocked_ms"}; with -a also
  * `at NUMBER` when it is there.
  * Exit status: 0; 2 for bad arguments or a target that cannot be reached.
@@ -53,6 +53,7 @@ struct options {
 	const char *target, *missing;
 	u32 count, rate, size, first, announce;
 	int idle_ms, wait_ms;
+	u32 late_ms; /* 0: nothing is late */
 };
 
 static u8 packet[SIZE_MAX_PAYLOAD];
@@ -73,8 +74,9 @@ static _Noreturn void die(const char *what)
 
 static _Noreturn void usage(void)
 {
-	fprintf(stderr, "usage: numbers send|receive TARGET -n COUNT [-r PER-SECOND] [-s SIZE] "
-			"[-f FIRST] [-a NUMBER] [-i IDLE-MS] [-w WAIT-MS] [-m FILE] [-l]\n");
+	fprintf(stderr,
+		"usage: numbers send|receive TARGET -n COUNT [-r PER-SECOND] [-s SIZE] "
+		"[-f FIRST] [-a NUMBER] [-i IDLE-MS] [-w WAIT-MS] [-m FILE] [-d LATE-MS] [-l]\n");
 	exit(2);
 }
 
@@ -327,6 +329,17 @@ static u32 missing(const struct tally *t, const struct options *o)
 	return longest;
 }
 
+/* Of the delays, in order. */
+static u32 late(const struct tally *t, const struct options *o)
+{
+	u32 count = 0;
+
+	while (o->late_ms && count < t->unique &&
+	       t->delay_us[t->unique - 1 - count] > o->late_ms * 1000)
+		count++;
+	return count;
+}
+
 static void report(struct tally *t, const struct options *o)
 {
 	u32 n = t->unique;
@@ -336,11 +349,11 @@ static void report(struct tally *t, const struct options *o)
 	       ", \"reordered\": %" PRIu64 ", \"corrupt\": %" PRIu64
 	       ", \"first\": %u, \"last\": %u, \"bytes\": %" PRIu64
 	       ", \"longest_gap_ms\": %.2f, \"gap_after\": %u, \"longest_run_lost\": %u, \"first_at_us\": %" PRIu64
-	       ", \"delay_us\": {\"p50\": %u, \"p99\": %u, \"max\": %u}}\n",
+	       ", \"late\": %u, \"delay_us\": {\"p50\": %u, \"p99\": %u, \"max\": %u}}\n",
 	       t->received, n, o->count - o->first - n, t->duplicated, t->reordered, t->corrupt,
 	       t->first, t->last, t->bytes, (double)t->gap / 1e6, t->gap_after, missing(t, o),
-	       t->first_at_us, n ? t->delay_us[n / 2] : 0, n ? t->delay_us[(u64)n * 99 / 100] : 0,
-	       n ? t->delay_us[n - 1] : 0);
+	       t->first_at_us, late(t, o), n ? t->delay_us[n / 2] : 0,
+	       n ? t->delay_us[(u64)n * 99 / 100] : 0, n ? t->delay_us[n - 1] : 0);
 }
 
 static int run_receiver(const struct options *o, int fd)
@@ -382,7 +395,7 @@ static void parse(struct options *o, int argc, char **argv)
 		usage();
 	o->target = argv[2];
 	optind = 3;
-	while ((c = getopt(argc, argv, "n:r:s:f:a:i:w:m:l")) != -1) {
+	while ((c = getopt(argc, argv, "n:r:s:f:a:i:w:m:d:l")) != -1) {
 		switch (c) {
 		case 'n':
 			o->count = number(optarg);
@@ -407,6 +420,9 @@ static void parse(struct options *o, int argc, char **argv)
 			break;
 		case 'm':
 			o->missing = optarg;
+			break;
+		case 'd':
+			o->late_ms = number(optarg);
 			break;
 		case 'l':
 			o->from_gate = true;
