@@ -44,7 +44,8 @@ double know_loss(const struct know *k);
 /* The share that is hardly exceeded: 97.5 of 100 times it is less, for what was seen. 1: nothing
  * was. */
 double know_loss_upper(const struct know *k);
-/* Datagrams lost in a row when some are, on average; 1..KNOW_BURST_MAX. */
+/* Datagrams lost in a row when some are, on average; 1..KNOW_BURST_MAX. Some are expected until
+ * losses have shown otherwise. */
 double know_burst(const struct know *k);
 /* The share of time in which the path is silent and not yet found out. */
 double know_outage(const struct know *k);

@@ -32,12 +32,14 @@ const char *plan_kind_name(enum plan_kind kind);
 enum plan_why {
 	PLAN_YOUNG,    /* too little is known of the links */
 	PLAN_CHEAPEST, /* of those that meet the target */
+	PLAN_FAILURES, /* the same, but that it does not outlive the failure of a link: nothing does
+			* within max_overhead */
 	PLAN_OVERHEAD, /* the target cannot be met within max_overhead: the best that can be had for it */
 	PLAN_BEST, /* the target cannot be met at any cost */
 	PLAN_WHYS,
 };
 
-/* "young", "cheapest", "overhead", "best". */
+/* "young", "cheapest", "failures", "overhead", "best". */
 const char *plan_why_name(enum plan_why why);
 
 #define TARGET_WITHIN_MIN (5 * NS_PER_MS)
@@ -77,9 +79,18 @@ struct plan {
 	u32 shards, required; /* SHARDS */
 	u64 max_delay;        /* ns, the same */
 	double residual;      /* as predicted */
+	double losses;        /* the same, if no link failed */
 	double overhead;      /* datagrams a payload, as predicted */
 	double cost;          /* the same, with prices */
 	bool met;             /* the target */
+};
+
+/* How far a plan goes; more is better. */
+enum plan_rank {
+	PLAN_TOO_DEAR,
+	PLAN_FALLS_SHORT,
+	PLAN_MEETS_LOSSES, /* but not failures */
+	PLAN_MEETS,
 };
 
 /* The best plan. */
@@ -87,6 +98,7 @@ void plan_make(const struct plan_input *in, struct plan *ret);
 /* Works out anew what an existing plan, which names the same links, is worth: residual, overhead, cost,
  * met. */
 void plan_rate(const struct plan_input *in, struct plan *plan);
+enum plan_rank plan_rank(const struct plan_input *in, const struct plan *plan);
 /* They do the same. */
 bool plan_same(const struct plan *a, const struct plan *b);
 

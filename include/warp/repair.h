@@ -21,7 +21,7 @@
 #define REPAIR_SLOTS 2048u /* a power of two */
 #define REPAIR_BYTES (1024 * 1024u)
 #define REPAIR_PATHS 64u
-#define REPAIR_SILENT 4u /* datagrams in a row of which nothing is reported */
+#define REPAIR_SILENT 4u /* datagrams in a row of which nothing is reported, while reports come */
 
 struct repair_counts {
 	u64 kept, reported;

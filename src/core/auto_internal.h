@@ -41,6 +41,8 @@ void learn_refresh(struct peer *p, u64 now);
  * well. */
 u32 learn_links(const struct engine *e, const struct peer *p, u64 live, u64 current,
 		struct plan_input *ret);
+/* Whether more would not be known if payloads went over all of the links for a while. */
+bool learn_surely(const struct peer *p, const struct plan_input *in);
 /* The first path that shares its fate with this one; itself: none does. */
 u32 learn_fate(const struct engine *e, const struct peer *p, u32 path);
 
@@ -74,6 +76,8 @@ void report_ask(struct engine *e, struct peer *p, u64 now, const struct frame_re
 /* A payload has come: whether in its datagram as it is (in), or not (NULL). */
 void report_arrived(struct engine *e, struct peer *p, u64 now, u16 tunnel, u32 sequence,
 		    const struct arrival *in);
+/* How long after its time a payload may come that is sent again, ns. */
+u64 report_wait(const struct flow *f);
 /* A copy of a datagram has. */
 void report_copy(struct peer *p, const struct arrival *in);
 /* A probe came over this path. */

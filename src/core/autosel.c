@@ -17,6 +17,7 @@
 
 #define PLAN_INTERVAL (100 * NS_PER_MS)
 #define THRIFT_PATIENCE (500 * NS_PER_MS) /* a cheaper plan has to be so for so long */
+#define AIM 0.5                           /* of the residual that is the target */
 #define CHEAPER 0.93                      /* of the present cost */
 #define SAFER 0.7 /* of the present residual, when neither meets the target */
 #define ASK_INTERVAL (250 * NS_PER_MS)
@@ -26,6 +27,7 @@
 #define SHUNNED (2 * NS_PER_S) /* a path that was silent, at first; twice as long each time */
 #define SHUNNED_MAX (64 * NS_PER_S)
 #define SHUNNED_LOSS 0.5
+#define SILENT_LOSS 0.75 /* it may help to send again what is missing */
 #define OVERRUN_MEMORY (5 * NS_PER_S)
 
 static struct flow *flow_of(const struct autosel *a, struct peer *p)
@@ -120,7 +122,7 @@ static bool mark_silent(struct autosel *a, const struct peer *p, u64 now)
 		struct plan_link *l = &a->in.link[n];
 
 		if (is_silent(a, p, now, l->path)) {
-			l->loss = 1;
+			l->loss = SILENT_LOSS;
 			continue;
 		}
 		all = false;
@@ -190,10 +192,33 @@ static void gather(struct engine *e, struct peer *p, u64 now, struct autosel *a)
 
 /* --- which plan ------------------------------------------------------------------------------ */
 
+/* Aims at more than the target: a plan that is kept while it meets the target does not change with
+ * every noise. */
+static void make_plan(const struct plan_input *in, bool sure, struct plan *ret)
+{
+	struct plan_input aim = *in;
+
+	aim.target.residual_loss *= AIM;
+	plan_make(&aim, ret);
+	plan_rate(in, ret);
+	if (!sure && plan_rank(in, ret) < PLAN_MEETS_LOSSES) { /* what is not known costs most */
+		aim.young = true;
+		plan_make(&aim, ret);
+		plan_rate(in, ret);
+	}
+	if (ret->why == PLAN_YOUNG)
+		return;
+	if (ret->met)
+		ret->why = PLAN_CHEAPEST;
+	else if (plan_rank(in, ret) == PLAN_MEETS_LOSSES)
+		ret->why = PLAN_FAILURES;
+}
+
 /* Whether to change, from the present plan with what is known now. */
 static bool worth_changing(struct autosel *a, u64 now, const struct plan *plan)
 {
 	struct plan old = a->plan;
+	const enum plan_rank rank = plan_rank(&a->in, plan);
 	bool better;
 
 	if (!links_of(&a->in, a->first, &old.first) || !links_of(&a->in, a->again, &old.again) ||
@@ -205,13 +230,13 @@ static bool worth_changing(struct autosel *a, u64 now, const struct plan *plan)
 	a->plan.residual = old.residual;
 	a->plan.overhead = old.overhead;
 	a->plan.cost = old.cost;
+	a->plan.losses = old.losses;
 	a->plan.met = old.met;
 	a->plan.why = plan->why;
-	if (plan->met && !old.met)
+	if (rank > plan_rank(&a->in, &old))
 		return true;
-	better = plan->met ? plan->cost < old.cost * CHEAPER :
-			     plan->residual < old.residual * SAFER ||
-				     old.overhead > a->in.target.max_overhead;
+	better = rank >= PLAN_MEETS_LOSSES ? plan->cost < old.cost * CHEAPER :
+					     plan->residual < old.residual * SAFER;
 	if (!better)
 		a->cheaper_since = 0;
 	else if (a->cheaper_since == 0)
@@ -326,7 +351,7 @@ void autosel_replan(struct engine *e, struct peer *p, u64 now, struct autosel *a
 		return;
 	}
 	a->careful = paths_of(&a->in, (1u << a->in.count) - 1);
-	plan_make(&a->in, &plan);
+	make_plan(&a->in, learn_surely(p, &a->in), &plan);
 	if (worth_changing(a, now, &plan))
 		apply(e, p, now, a, &plan);
 	set_times(a);

@@ -12,7 +12,10 @@
 #define MEMORY_KEPT (1.0 - (double)KNOW_INTERVAL / (double)KNOW_MEMORY)
 #define RECENT_KEPT 0.9 /* about a second */
 #define DEVIATIONS 2.0
-#define UNDETECTED_S 0.3  /* how long a failed path is taken for a live one */
+#define UNDETECTED_S 0.3 /* how long a failed path is taken for a live one */
+#define PRIOR_BURST 4.0  /* before losses are seen, as so many of them would show it */
+#define PRIOR_LOSSES 8.0
+#define DENSE 20.0        /* datagrams in a sample that show how its losses are spread */
 #define PRIOR_WATCH 300.0 /* before anything is seen: one failure in so many seconds */
 
 void know_init(struct know *k)
@@ -93,12 +96,16 @@ double know_evidence(const struct know *k)
 
 double know_burst(const struct know *k)
 {
-	return burst(&k->memory);
+	const struct know_sums *s = &k->memory;
+	const double together = s->sent > 0 ? s->sent2 / s->sent : 0; /* datagrams in a sample */
+	const double seen = s->lost * (together < DENSE ? together / DENSE : 1);
+
+	return (burst(s) * seen + PRIOR_BURST * PRIOR_LOSSES) / (seen + PRIOR_LOSSES);
 }
 
 double know_loss_upper(const struct know *k)
 {
-	return k->memory.sent > 0 ? sums_bound(&k->memory, know_burst(k), 1) : 1;
+	return k->memory.sent > 0 ? sums_bound(&k->memory, burst(&k->memory), 1) : 1;
 }
 
 double know_outage(const struct know *k)

@@ -12,6 +12,7 @@
 #include <string.h>
 
 #define KNOWN_WELL 60.0 /* datagrams */
+#define KNOWN_SURELY 500.0
 #define VARIATIONS 4u
 #define REPORT_SLACK (8 * NS_PER_MS) /* of a report: its interval, timers */
 #define METERED_PRICE 8.0
@@ -190,4 +191,13 @@ u32 learn_links(const struct engine *e, const struct peer *p, u64 live, u64 curr
 		ret->link[ret->count++] = best;
 	}
 	return well;
+}
+
+bool learn_surely(const struct peer *p, const struct plan_input *in)
+{
+	for (u32 n = 0; n < in->count; n++) {
+		if (know_evidence(&p->learned->know[in->link[n].path]) < KNOWN_SURELY)
+			return false;
+	}
+	return true;
 }

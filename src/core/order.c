@@ -5,7 +5,7 @@
  * One resequencer a peer and tunnel, made when either of the two is added. How long it may wait
  * follows from what the peer's paths measure: half the difference of their round trips is how far
  * the fastest can be ahead of the slowest, if both directions are alike. More is given for their
- * variation, what shards take to rebuild one, and a margin for the host itself.
+ * variation, what it takes to rebuild one or to send it again, and a margin for the host itself.
  */
 #include "engine_internal.h"
 
@@ -16,8 +16,9 @@
 static u64 wait_for(const struct engine *e, const struct peer *p, u16 tunnel)
 {
 	const u64 most = e->tunnels[tunnel].reorder_wait;
+	const struct flow *f = &p->flows[tunnel];
 
-	return time_min(pathset_skew(p) + rebuild_wait(&p->flows[tunnel]) + MARGIN,
+	return time_min(pathset_skew(p) + rebuild_wait(f) + report_wait(f) + MARGIN,
 			most ? most : REORDER_WAIT_MAX);
 }
 

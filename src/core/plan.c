@@ -31,7 +31,7 @@ const char *plan_kind_name(enum plan_kind kind)
 
 const char *plan_why_name(enum plan_why why)
 {
-	static const char *const names[] = { "young", "cheapest", "overhead", "best" };
+	static const char *const names[] = { "young", "cheapest", "failures", "overhead", "best" };
 
 	_Static_assert(ARRAY_SIZE(names) == PLAN_WHYS, "a reason has no name");
 	return why < PLAN_WHYS ? names[why] : "?";
@@ -224,13 +224,40 @@ static void rate_shards(const struct plan_input *in, struct plan *p)
 	p->cost = p->overhead * mean_price(in, p->first);
 }
 
-void plan_rate(const struct plan_input *in, struct plan *p)
+static void rate(const struct plan_input *in, struct plan *p)
 {
 	if (p->kind == PLAN_SHARDS)
 		rate_shards(in, p);
 	else
 		rate_copies(in, p);
-	p->met = p->residual <= in->target.residual_loss && p->overhead <= in->target.max_overhead;
+}
+
+/* The residual if no link failed. */
+static double losses_of(const struct plan_input *in, const struct plan *plan)
+{
+	struct plan_input calm = *in;
+	struct plan p = *plan;
+
+	for (u32 n = 0; n < calm.count; n++)
+		calm.link[n].outage = 0;
+	rate(&calm, &p);
+	return p.residual;
+}
+
+void plan_rate(const struct plan_input *in, struct plan *p)
+{
+	rate(in, p);
+	p->losses = p->residual <= in->target.residual_loss ? p->residual : losses_of(in, p);
+	p->met = plan_rank(in, p) == PLAN_MEETS;
+}
+
+enum plan_rank plan_rank(const struct plan_input *in, const struct plan *p)
+{
+	if (p->overhead > in->target.max_overhead)
+		return PLAN_TOO_DEAR;
+	if (p->residual <= in->target.residual_loss)
+		return PLAN_MEETS;
+	return p->losses <= in->target.residual_loss ? PLAN_MEETS_LOSSES : PLAN_FALLS_SHORT;
 }
 
 /* --- the best -------------------------------------------------------------------------------- */
@@ -244,15 +271,12 @@ static bool cheaper(const struct plan *a, const struct plan *b)
 
 static bool better(const struct plan_input *in, const struct plan *a, const struct plan *b)
 {
-	const bool a_fits = a->overhead <= in->target.max_overhead;
-	const bool b_fits = b->overhead <= in->target.max_overhead;
+	const enum plan_rank a_rank = plan_rank(in, a), b_rank = plan_rank(in, b);
 
-	if (a->met != b->met)
-		return a->met;
-	if (a->met)
+	if (a_rank != b_rank)
+		return a_rank > b_rank;
+	if (a_rank >= PLAN_MEETS_LOSSES)
 		return cheaper(a, b);
-	if (a_fits != b_fits)
-		return a_fits;
 	/* Of what does not reach it anyway, a little more is not worth much. */
 	if (a->residual < b->residual * MARKEDLY || b->residual < a->residual * MARKEDLY)
 		return a->residual < b->residual;
@@ -404,6 +428,8 @@ void plan_make(const struct plan_input *in, struct plan *ret)
 	*ret = s.best;
 	if (ret->met)
 		ret->why = PLAN_CHEAPEST;
+	else if (plan_rank(in, ret) == PLAN_MEETS_LOSSES)
+		ret->why = PLAN_FAILURES;
 	else
 		ret->why = s.least_residual <= in->target.residual_loss ? PLAN_OVERHEAD : PLAN_BEST;
 }

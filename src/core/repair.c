@@ -43,6 +43,7 @@ struct repair {
 	u32 span; /* the oldest that may not be free is so many before */
 	u64 due;
 	u64 position;
+	u64 told_at; /* the last report */
 	struct track track[REPAIR_PATHS];
 	struct slot slots[REPAIR_SLOTS];
 	u8 bytes[REPAIR_BYTES];
@@ -115,7 +116,9 @@ u64 repair_patience(const struct repair *r, u32 path)
 
 u64 repair_silent_since(const struct repair *r, u32 path)
 {
-	return r->track[path].silent >= REPAIR_SILENT ? r->track[path].silent_since : 0;
+	const struct track *t = &r->track[path];
+
+	return t->silent >= REPAIR_SILENT && r->told_at > t->silent_since ? t->silent_since : 0;
 }
 
 void repair_heard(struct repair *r, u32 path)
@@ -241,6 +244,7 @@ static void shorten(struct repair *r)
 
 void repair_report(struct repair *r, u64 now, const struct frame_report *f)
 {
+	r->told_at = now;
 	reported(r, now, f->sequence);
 	for (u32 n = 0; n < 8u * f->size; n++) {
 		if (f->bits[n / 8] >> n % 8 & 1)

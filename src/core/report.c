@@ -3,7 +3,7 @@
  * report.c - the other end asks what has come of what it sends in a tunnel, and is told.
  *
  * An ASK holds for ASKED_TIME. Reports leave when something new has come, at most one an interval, over
- * the path that brought it; when something is missing, over a second one as well. With them the
+ * the path that brought it and another one in turn; when something is missing, over both. With them the
  * other end sends again what it has sent over too few paths.
  *
  * While payloads are said to go over several paths, each path is credited with those that it alone has
@@ -21,11 +21,12 @@ struct telling {
 	struct telling *next;
 	u16 peer, tunnel;
 	struct arrivals arrivals;
-	u64 asked_until, interval;
+	u64 asked_until, interval, within;
 	u64 told_at, due; /* TIME_NEVER: there is nothing to tell */
 	u32 first;        /* sequence from which on copies is meant */
 	u32 copies;
-	u8 path; /* that has brought something last */
+	u8 path;    /* that has brought something last */
+	bool other; /* its turn is not the next one's */
 };
 
 /* --- who has asked --------------------------------------------------------------------------- */
@@ -82,6 +83,7 @@ void report_ask(struct engine *e, struct peer *p, u64 now, const struct frame_re
 	t->interval = f->interval * NS_PER_MS;
 	t->first = f->sequence;
 	t->copies = f->copies;
+	t->within = f->within * NS_PER_MS;
 	p->asked_until = t->asked_until;
 	p->value_within = f->within * NS_PER_MS;
 	if (f->copies > 1 && !p->value)
@@ -115,6 +117,11 @@ void report_arrived(struct engine *e, struct peer *p, u64 now, u16 tunnel, u32 s
 	engine_arm(e, t->due);
 }
 
+u64 report_wait(const struct flow *f)
+{
+	return f->telling ? f->telling->within : 0;
+}
+
 void report_copy(struct peer *p, const struct arrival *in)
 {
 	if (p->value)
@@ -132,8 +139,12 @@ static void tell(struct engine *e, struct telling *t, u64 now)
 
 	f.report.tunnel = e->tunnels[t->tunnel].id;
 	others = pathset_select(p, 2) & ~mask;
+	others &= -others;
+	t->other = !t->other;
 	if (missing || !mask)
-		mask |= others & -others;
+		mask |= others;
+	else if (t->other && others)
+		mask = others;
 	for (; mask; mask &= mask - 1)
 		peer_send_frames(e, p, now, (u8)__builtin_ctzll(mask), &f, 1, 0);
 	t->told_at = now;

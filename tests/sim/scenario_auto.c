@@ -46,7 +46,7 @@ static void count_bytes(struct sim_iface *from, const struct sim_packet *p, void
 static void begin(struct world *w, const char *name, const struct tunnel_options *options,
 		  struct cost *cost)
 {
-	const struct tunnel_options plain = { .name = "data" };
+	const struct tunnel_options plain = { .name = "data", .ordered = options->ordered };
 
 	world_pair(w, name, 2, 1);
 	w->a->tunnel_count = w->b->tunnel_count = 0;
@@ -214,12 +214,75 @@ static void a_congested_link(void **state)
 	check_history(__func__, congested);
 }
 
+/* The other end, which delivers in order, waits for what is sent again. */
+static void ordered_tunnels_wait_for_what_is_sent_again(void **state)
+{
+	struct tunnel_options options = automatic();
+	struct sim_flow *f;
+	struct cost cost;
+	struct world w;
+
+	(void)state;
+	options.ordered = true;
+	begin(&w, __func__, &options, &cost);
+	lossy(&w, 0);
+	f = sim_flow(w.a, 0, MS(1), SIZE, 0);
+	sim_run(w.sim, SECONDS(world_scale(10)));
+	f->stopped = true;
+	sim_run(w.sim, SECONDS(1));
+	sim_compare(w.sim, sim_sink(f, w.b)->out_of_order, ==, 0);
+	sim_compare(w.sim, world_lost(f, w.b), <=, 2);
+	sim_compare(w.sim, plan_of(&w).repair.saved, >, 100);
+	world_end(&w);
+}
+
+/* Round trips are too long for a repair in time: shards do it, while they can. */
+static void far_away_there_are_shards(void **state)
+{
+	const struct tunnel_options options = automatic();
+	struct plan_view v;
+	struct sim_flow *f;
+	struct cost cost;
+	struct world w;
+
+	(void)state;
+	begin(&w, __func__, &options, &cost);
+	for (u32 n = 0; n < 2; n++) {
+		w.a->iface[n].out.delay = w.a->iface[n].in.delay = MS(35);
+		w.a->iface[n].out.loss = 0.03;
+	}
+	f = sim_flow(w.a, 0, MS(1), SIZE, 0);
+	sim_run(w.sim, SECONDS(10));
+	v = plan_of(&w);
+	sim_compare(w.sim, v.plan.kind, ==, PLAN_SHARDS);
+	f->stopped = true;
+	f = sim_flow(w.a, 0, MS(1), SIZE, 0);
+	f->within = target.within;
+	cost.bytes = 0;
+	sim_run(w.sim, SECONDS(world_scale(30)));
+	f->stopped = true;
+	sim_run(w.sim, SECONDS(1));
+	print_message("%u of %u over %llx: missed %llu of %llu at %.3f\n", v.plan.required,
+		      v.plan.shards, (unsigned long long)v.first,
+		      (unsigned long long)(world_lost(f, w.b) + sim_sink(f, w.b)->late),
+		      (unsigned long long)f->accepted,
+		      (double)cost.bytes / (double)(f->accepted * SIZE));
+	sim_compare(w.sim, world_lost(f, w.b) + sim_sink(f, w.b)->late, <=, f->accepted / 5000);
+	assert_true((double)cost.bytes / (double)(f->accepted * SIZE) < 1.8);
+	world_end(&w);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(good_links),    cmocka_unit_test(lossy_links),
-		cmocka_unit_test(bursty_links),  cmocka_unit_test(a_fading_link),
-		cmocka_unit_test(one_link_dies), cmocka_unit_test(a_congested_link),
+		cmocka_unit_test(good_links),
+		cmocka_unit_test(lossy_links),
+		cmocka_unit_test(bursty_links),
+		cmocka_unit_test(a_fading_link),
+		cmocka_unit_test(one_link_dies),
+		cmocka_unit_test(a_congested_link),
+		cmocka_unit_test(ordered_tunnels_wait_for_what_is_sent_again),
+		cmocka_unit_test(far_away_there_are_shards),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

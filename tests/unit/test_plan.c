@@ -116,6 +116,23 @@ static void blocks_fit_into_the_time_that_payloads_take(void **state)
 	assert_true(p.met);
 }
 
+/* Losses are made good even if nothing can be done about the failure of a link. */
+static void what_cannot_outlive_a_failure_makes_good_losses(void **state)
+{
+	struct plan_input in = pair();
+	struct plan p;
+
+	(void)state;
+	in.reports = false;
+	in.link[0].loss = in.link[1].loss = 0.03;
+	p = make(&in);
+	assert_int_equal(p.why, PLAN_FAILURES);
+	assert_false(p.met);
+	assert_int_equal(p.kind, PLAN_SHARDS);
+	assert_true(p.losses <= in.target.residual_loss);
+	assert_true(p.residual > in.target.residual_loss);
+}
+
 static void a_target_that_costs_too_much_is_told_so(void **state)
 {
 	struct plan_input in = pair();
@@ -125,7 +142,7 @@ static void a_target_that_costs_too_much_is_told_so(void **state)
 	in.reports = false;
 	in.link[0].loss = in.link[1].loss = 0.006;
 	in.link[0].outage = in.link[1].outage = 0.002;
-	in.rate = 20;
+	in.rate = 10; /* no block is complete in time */
 	p = make(&in); /* two copies would do, at 2.0 */
 	assert_false(p.met);
 	assert_int_equal(p.why, PLAN_OVERHEAD);
@@ -294,6 +311,7 @@ int main(void)
 		cmocka_unit_test(lossy_links_get_more_when_something_is_missing),
 		cmocka_unit_test(without_time_for_repair_there_is_parity),
 		cmocka_unit_test(blocks_fit_into_the_time_that_payloads_take),
+		cmocka_unit_test(what_cannot_outlive_a_failure_makes_good_losses),
 		cmocka_unit_test(a_target_that_costs_too_much_is_told_so),
 		cmocka_unit_test(the_dear_link_is_used_when_something_is_missing),
 		cmocka_unit_test(a_slow_link_carries_nothing_in_time),
