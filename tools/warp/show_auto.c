@@ -58,6 +58,8 @@ static const char *reason(const char *why)
 	} reasons[] = {
 		{ "young", "for little is known of the links yet" },
 		{ "cheapest", "the cheapest that meets the target" },
+		{ "failures", "TARGET MET UNLESS A LINK FAILS, nothing else can be had for "
+			      "max_overhead" },
 		{ "overhead", "TARGET NOT MET: that would take more than max_overhead" },
 		{ "best", "TARGET NOT MET: nothing on these links would" },
 	};
