@@ -20,22 +20,18 @@ SECONDS_EACH=4
 histories_begin
 # At most one in a thousand: fewer cannot be told from so few payloads.
 went_well() { [ "$MISSED_AUTO" -le $((HISTORY_PAYLOADS / 1000)) ]; }
-sum_auto=0 sum_copies=0
+histories_rows_begin
 for name in "${HISTORIES[@]}"; do
 	for _ in 1 2 3; do
 		play_history "$name" $SECONDS_EACH
 		! went_well || break
 	done
+	history_rows
 	check "${name}_residual" "missed $MISSED_AUTO of $HISTORY_PAYLOADS ($(told "auto-$name"), replicate missed $MISSED_COPIES)" went_well
 	check "${name}_overhead" "$OVERHEAD_AUTO; replicate $OVERHEAD_COPIES" compare "$OVERHEAD_AUTO" '<' "$OVERHEAD_COPIES"
-	record auto "overhead_$name" "$OVERHEAD_AUTO" datagrams/payload "< $OVERHEAD_COPIES"
-	record auto "missed_$name" "$MISSED_AUTO" payloads ''
 	check "${name}_at_most_once" "$(told "auto-$name")" [ "$(said "auto-$name" '.duplicated + .corrupt')" = 0 ]
-	sum_auto=$(awk -v a=$sum_auto -v b="$OVERHEAD_AUTO" 'BEGIN { print a + b }')
-	sum_copies=$(awk -v a=$sum_copies -v b="$OVERHEAD_COPIES" 'BEGIN { print a + b }')
 done
-[ ! -f "$LAB_RESULTS/redundancy.jsonl" ] || sed -i '/"metric": "auto_overhead_vs_replicate"/d' "$LAB_RESULTS/redundancy.jsonl"
-row auto_overhead_vs_replicate "$(awk -v a="$sum_auto" -v b="$sum_copies" 'BEGIN { printf "%.3f", a / b }')" ratio '< 1'
+histories_rows_end
 
 # --- what people see ---
 people=$(warp -s "$LAB/A.sock" status)

@@ -93,6 +93,9 @@ enum plan_rank {
 	PLAN_MEETS,
 };
 
+/* The links, as bits, that do not cost much more than the cheapest: those of copies that nothing but little
+ * knowledge calls for. */
+u32 plan_cheap_links(const struct plan_input *in);
 /* The best plan. */
 void plan_make(const struct plan_input *in, struct plan *ret);
 /* Works out anew what an existing plan, which names the same links, is worth: residual, overhead, cost,

@@ -120,15 +120,27 @@ play_history()
 	HISTORY_PAYLOADS=$count
 }
 
-# history_rows: into build/results/redundancy.jsonl.
+# Results go into build/results/redundancy.jsonl: histories_rows_begin, history_rows after each history,
+# histories_rows_end.
 row() { LAB_NAME=redundancy record auto "$@"; }
+histories_rows_begin()
+{
+	SUM_AUTO=0 SUM_COPIES=0
+	[ ! -f "$LAB_RESULTS/redundancy.jsonl" ] || sed -i '/"test": "auto"/d' "$LAB_RESULTS/redundancy.jsonl"
+}
 history_rows()
 {
-	local share
+	SUM_AUTO=$(awk -v a="$SUM_AUTO" -v b="$OVERHEAD_AUTO" 'BEGIN { print a + b }')
+	SUM_COPIES=$(awk -v a="$SUM_COPIES" -v b="$OVERHEAD_COPIES" 'BEGIN { print a + b }')
 	row "auto_residual_$HISTORY" "$(share_of "$MISSED_AUTO")" share "<= $TARGET"
 	row "replicate_residual_$HISTORY" "$(share_of "$MISSED_COPIES")" share ''
 	row "auto_overhead_$HISTORY" "$OVERHEAD_AUTO" datagrams/payload "< $OVERHEAD_COPIES"
 	row "replicate_overhead_$HISTORY" "$OVERHEAD_COPIES" datagrams/payload ''
+}
+histories_rows_end()
+{
+	row auto_overhead_vs_replicate "$(awk -v a="$SUM_AUTO" -v b="$SUM_COPIES" 'BEGIN { printf "%.3f", a / b }')" \
+		ratio '< 1'
 }
 share_of() { awk -v m="$1" -v n="$HISTORY_PAYLOADS" 'BEGIN { print m / n }'; }
 HISTORIES=(good lossy bursty fading dies congested)

@@ -350,7 +350,7 @@ void autosel_replan(struct engine *e, struct peer *p, u64 now, struct autosel *a
 		go_blind(a, p);
 		return;
 	}
-	a->careful = paths_of(&a->in, (1u << a->in.count) - 1);
+	a->careful = paths_of(&a->in, plan_cheap_links(&a->in));
 	make_plan(&a->in, learn_surely(p, &a->in), &plan);
 	if (worth_changing(a, now, &plan))
 		apply(e, p, now, a, &plan);

@@ -18,6 +18,7 @@
 #define TIMES_MAX 3u
 #define BURSTS_APART 4.0 /* so many bursts later one is over */
 #define CHEAP 1.15       /* below, blocks cannot be much better: they are not worked out */
+#define DEAR 2.0         /* times the price of the cheapest */
 #define SAME_COST 1.01
 #define MARKEDLY 0.7 /* less is lost */
 
@@ -401,12 +402,24 @@ static void try_shards(struct search *s)
 		try_block(s, sizes[n]);
 }
 
+u32 plan_cheap_links(const struct plan_input *in)
+{
+	double price = in->link[0].price;
+	u32 set = 0;
+
+	for (u32 n = 1; n < in->count; n++)
+		price = least(price, in->link[n].price);
+	for (u32 n = 0; n < in->count; n++)
+		set |= in->link[n].price <= DEAR * price ? 1u << n : 0;
+	return set;
+}
+
 static void careful(const struct plan_input *in, struct plan *ret)
 {
 	const u8 all = (u8)((1u << in->count) - 1);
 
 	*ret = (struct plan){ .kind = in->reports ? PLAN_REPAIR : PLAN_COPIES,
-			      .first = all,
+			      .first = (u8)plan_cheap_links(in),
 			      .again = in->reports ? all : 0,
 			      .times = 1 };
 	plan_rate(in, ret);

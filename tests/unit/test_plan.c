@@ -142,7 +142,7 @@ static void a_target_that_costs_too_much_is_told_so(void **state)
 	in.reports = false;
 	in.link[0].loss = in.link[1].loss = 0.006;
 	in.link[0].outage = in.link[1].outage = 0.002;
-	in.rate = 10; /* no block is complete in time */
+	in.rate = 10;  /* no block is complete in time */
 	p = make(&in); /* two copies would do, at 2.0 */
 	assert_false(p.met);
 	assert_int_equal(p.why, PLAN_OVERHEAD);
@@ -172,6 +172,19 @@ static void the_dear_link_is_used_when_something_is_missing(void **state)
 	in.link[1].price = 5;
 	p = make(&in);
 	assert_int_equal(p.first, 1);
+}
+
+static void a_dear_link_has_no_copies_for_want_of_knowledge(void **state)
+{
+	struct plan_input in = pair();
+	struct plan p;
+
+	(void)state;
+	in.young = true;
+	in.link[1].price = 8;
+	p = make(&in);
+	assert_int_equal(p.first, 1);
+	assert_int_equal(p.again, 3);
 }
 
 static void a_slow_link_carries_nothing_in_time(void **state)
@@ -314,6 +327,7 @@ int main(void)
 		cmocka_unit_test(what_cannot_outlive_a_failure_makes_good_losses),
 		cmocka_unit_test(a_target_that_costs_too_much_is_told_so),
 		cmocka_unit_test(the_dear_link_is_used_when_something_is_missing),
+		cmocka_unit_test(a_dear_link_has_no_copies_for_want_of_knowledge),
 		cmocka_unit_test(a_slow_link_carries_nothing_in_time),
 		cmocka_unit_test(one_link_repairs_its_losses_but_not_its_failures),
 		cmocka_unit_test(what_is_lost_in_a_burst_is_repaired_elsewhere),
