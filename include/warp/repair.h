@@ -5,7 +5,7 @@
  *
  * One is due to be sent again when reports of it are missing for longer than they take on its path,
  * or at once when what left later over the same path has come. It is sent again until it would be too
- * late. The same bytes: should both come, the other end's replay window takes one.
+ * late, but once at least. The same bytes: should both come, the other end's replay window takes one.
  *
  * Also learns, for each path, how long after a datagram its report comes, and whether datagrams have
  * been vanishing on the path without an exception: it may have failed.

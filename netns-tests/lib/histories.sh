@@ -117,6 +117,7 @@ play_history()
 	OVERHEAD_COPIES=$(awk -v c=$copies -v n="$count" 'BEGIN { printf "%.3f", c / n }')
 	MISSED_AUTO=$(said "auto-$1" '.lost + .late')
 	MISSED_COPIES=$(said "copies-$1" '.lost + .late')
+	LATE_COPIES=$(said "copies-$1" .late) # which is the machine's doing
 	HISTORY_PAYLOADS=$count
 }
 

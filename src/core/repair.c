@@ -15,7 +15,8 @@
 
 #define VARIATIONS 4u
 #define SLACK (3 * NS_PER_MS) /* timers, and what machines do besides */
-#define NEEDLESS_PARTS 4u     /* of NEEDLESS_OF that a report takes at least */
+#define RATHER_LATE (1 * NS_PER_S)
+#define NEEDLESS_PARTS 4u /* of NEEDLESS_OF that a report takes at least */
 #define NEEDLESS_OF 5u
 
 enum slot_state { SLOT_FREE, SLOT_OUT, SLOT_AGAIN };
@@ -272,10 +273,12 @@ static void missed(struct repair *r, u64 now, const struct slot *s)
 		t->silent_since = now;
 }
 
-/* It is given up, or there is a last chance. */
+/* Then it is given up. What was never sent again is, once: rather late than never. */
 static bool is_late(struct repair *r, u64 now, struct slot *s)
 {
-	if (now <= s->until && is_there(r, s))
+	const u64 end = s->state == SLOT_OUT ? s->until + RATHER_LATE : s->until;
+
+	if (now <= end && is_there(r, s))
 		return false;
 	if (is_there(r, s))
 		r->counts.lost++;
