@@ -239,6 +239,7 @@ enum notice_kind {
 	NOTICE_IFACE_RESTS,       /* a: iface: too many send errors */
 	NOTICE_MTU,               /* the payload size that fits everywhere has changed */
 	NOTICE_STREAM, /* a: map, b: iface, c: 1: over TCP, since UDP is silent; 0: not */
+	NOTICE_TARGET, /* a: peer, b: tunnel, c: 1: its target is not met by what is known, 0: again */
 	NOTICE_KINDS,
 };
 

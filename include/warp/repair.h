@@ -18,8 +18,8 @@
 
 #include "warp/wire.h"
 
-#define REPAIR_SLOTS 2048u /* a power of two */
-#define REPAIR_BYTES (1024 * 1024u)
+#define REPAIR_SLOTS 4096u /* a power of two */
+#define REPAIR_BYTES (2u << 20)
 #define REPAIR_PATHS 64u
 #define REPAIR_SILENT 4u /* datagrams in a row of which nothing is reported, while reports come */
 

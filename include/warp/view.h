@@ -82,6 +82,9 @@ struct path_view {
 	double rate_out, rate_in; /* bytes a second */
 	u64 queue_out, queue_in;  /* ns that datagrams took longer than the fastest of late */
 	u64 saved_out, saved_in;  /* payloads that it has brought, and in time no other path */
+	double loss_most;         /* hardly exceeded; 1 where no tunnel has a target, as the next */
+	double burst;             /* datagrams lost in a row */
+	u64 failures;             /* how often it ceased to be live, as far as it was watched */
 	u32 fate;                 /* the first path that shares its fate, or itself */
 };
 

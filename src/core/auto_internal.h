@@ -16,6 +16,7 @@
 #include "warp/plan.h"
 #include "warp/repair.h"
 #include "warp/value.h"
+#include "warp/view.h"
 
 struct sending;
 struct redund;
@@ -43,6 +44,8 @@ u32 learn_links(const struct engine *e, const struct peer *p, u64 live, u64 curr
 		struct plan_input *ret);
 /* Whether more would not be known if payloads went over all of the links for a while. */
 bool learn_surely(const struct peer *p, const struct plan_input *in);
+/* Fills what is known of its losses. */
+void learn_view(const struct peer *p, u32 path, struct path_view *ret);
 /* The first path that shares its fate with this one; itself: none does. */
 u32 learn_fate(const struct engine *e, const struct peer *p, u32 path);
 

@@ -28,6 +28,7 @@
 #define SHUNNED_MAX (64 * NS_PER_S)
 #define SHUNNED_LOSS 0.5
 #define SILENT_LOSS 0.75 /* it may help to send again what is missing */
+#define SHORT_PATIENCE (3 * NS_PER_S)
 #define OVERRUN_MEMORY (5 * NS_PER_S)
 
 static struct flow *flow_of(const struct autosel *a, struct peer *p)
@@ -338,6 +339,26 @@ static void ask(struct engine *e, struct peer *p, u64 now, struct autosel *a)
 	a->next_ask = now + ASK_INTERVAL;
 }
 
+/* --- whether the target is met --------------------------------------------------------------- */
+
+/* Tells of what has stayed so for a while. */
+static void tell_shortfall(struct engine *e, const struct peer *p, u64 now, struct autosel *a)
+{
+	const bool is_short = a->plan.why == PLAN_OVERHEAD || a->plan.why == PLAN_BEST;
+
+	if (is_short == a->short_told || a->plan.why == PLAN_YOUNG) {
+		a->short_since = 0;
+		return;
+	}
+	if (a->short_since == 0)
+		a->short_since = now;
+	if (now - a->short_since < SHORT_PATIENCE)
+		return;
+	a->short_told = is_short;
+	a->short_since = 0;
+	engine_notice(e, NOTICE_TARGET, p->index, a->tunnel, is_short);
+}
+
 /* --- plans, in time -------------------------------------------------------------------------- */
 
 void autosel_replan(struct engine *e, struct peer *p, u64 now, struct autosel *a)
@@ -355,6 +376,7 @@ void autosel_replan(struct engine *e, struct peer *p, u64 now, struct autosel *a
 	if (worth_changing(a, now, &plan))
 		apply(e, p, now, a, &plan);
 	set_times(a);
+	tell_shortfall(e, p, now, a);
 	if (a->next_ask <= now)
 		ask(e, p, now, a);
 }

@@ -22,6 +22,8 @@ struct autosel {
 	u64 first, again, careful; /* paths */
 	u64 patience, leave; /* ns: of a report; before the end that something is sent again */
 	u64 next_plan, used_at, begun;
+	bool short_told;   /* that the target is not met */
+	u64 short_since;   /* since when that is otherwise */
 	u64 cheaper_since; /* 0: there is no cheaper plan */
 	u64 next_ask;
 	bool reported;        /* at least once since it began */

@@ -201,3 +201,12 @@ bool learn_surely(const struct peer *p, const struct plan_input *in)
 	}
 	return true;
 }
+
+void learn_view(const struct peer *p, u32 path, struct path_view *ret)
+{
+	const struct know *k = p->learned ? &p->learned->know[path] : NULL;
+
+	ret->loss_most = k ? know_loss_upper(k) : 1;
+	ret->burst = k ? know_burst(k) : 1;
+	ret->failures = k ? (u64)k->failures : 0;
+}

@@ -174,6 +174,7 @@ bool engine_view_path(const struct engine *e, u32 peer, u32 index, struct path_v
 		.saved_in = report_saved(p, index),
 		.fate = learn_fate(e, p, index),
 	};
+	learn_view(p, index, ret);
 	if (path_relayed(path)) {
 		ret->remote = relay_at(e, path);
 		ret->stream = is_by_stream(e, p, path);

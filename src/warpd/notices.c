@@ -82,6 +82,25 @@ static void tell_override(const struct daemon *d, const struct notice *n)
 	}
 }
 
+static void tell_target(const struct daemon *d, const struct notice *n)
+{
+	struct tunnel_view tunnel;
+	struct plan_view plan;
+	struct peer_view peer;
+
+	if (!engine_view_tunnel(d->engine, n->b, &tunnel) ||
+	    !engine_view_peer(d->engine, n->a, &peer) ||
+	    !engine_view_plan(d->engine, n->b, n->a, &plan))
+		return;
+	if (n->c)
+		log_warnx("tunnel %s: its target is not met to %s: %.2g %% lost expected, at %.2f "
+			  "datagrams a payload; the best that can be had%s",
+			  tunnel.name, peer.name, 100 * plan.plan.residual, plan.plan.overhead,
+			  plan.plan.why == PLAN_OVERHEAD ? " within max_overhead" : "");
+	else
+		log_info("tunnel %s: its target is met again to %s", tunnel.name, peer.name);
+}
+
 static void tell(struct daemon *d, const struct notice *n)
 {
 	struct iface_view iface;
@@ -116,6 +135,9 @@ static void tell(struct daemon *d, const struct notice *n)
 	case NOTICE_STREAM:
 		log_info("%s: map %s is spoken to over %s", iface_name(d, n->b, &iface),
 			 map_name(d, n->a), n->c ? "TCP, since UDP is silent" : "UDP again");
+		break;
+	case NOTICE_TARGET:
+		tell_target(d, n);
 		break;
 	case NOTICE_KINDS:
 		break;

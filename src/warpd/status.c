@@ -209,6 +209,9 @@ static void set_arrivals(json_t *path, const struct path_view *v)
 	json_object_set_new(path, "rx_queue_ms", milliseconds(v->queue_in));
 	json_object_set_new(path, "tx_saved", number(v->saved_out));
 	json_object_set_new(path, "rx_saved", number(v->saved_in));
+	json_object_set_new(path, "tx_loss_most", json_real(v->loss_most));
+	json_object_set_new(path, "tx_burst", json_real(v->burst));
+	json_object_set_new(path, "failures", number(v->failures));
 	json_object_set_new(path, "fate", number(v->fate));
 }
 

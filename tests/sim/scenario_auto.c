@@ -272,6 +272,103 @@ static void far_away_there_are_shards(void **state)
 	world_end(&w);
 }
 
+/* Behind one queue two links are one, and there is nothing to send again over. */
+static void links_behind_one_bottleneck_count_once(void **state)
+{
+	const struct tunnel_options options = automatic();
+	struct path_view first, second;
+	struct sim_flow *f;
+	struct cost cost;
+	struct world w;
+
+	(void)state;
+	begin(&w, __func__, &options, &cost);
+	f = sim_flow(w.a, 0, MS(2), SIZE, 0);
+	sim_run(w.sim, SECONDS(3));
+	sim_compare(w.sim, plan_of(&w).links, ==, 2);
+	for (u32 n = 0; n < 60; n++) {
+		w.b->iface[0].in.delay = MS(10) + sim_rng_below(&w.sim->rng, MS(30));
+		sim_run(w.sim, MS(300));
+	}
+	sim_compare(w.sim, plan_of(&w).links, ==, 1);
+	sim_check(w.sim, sim_find_path(w.a, 0, link(&w, 0), NULL, &first));
+	sim_check(w.sim, sim_find_path(w.a, 0, link(&w, 1), NULL, &second));
+	sim_compare(w.sim, first.fate, ==, second.fate);
+	w.b->iface[0].in.delay = MS(10);
+	for (u32 n = 0; n < 100; n++) { /* each by itself */
+		for (u32 i = 0; i < 2; i++)
+			link(&w, i)->out.delay = MS(10) + sim_rng_below(&w.sim->rng, MS(20));
+		sim_run(w.sim, MS(300));
+	}
+	sim_compare(w.sim, plan_of(&w).links, ==, 2);
+	f->stopped = true;
+	sim_run(w.sim, SECONDS(1));
+	sim_compare(w.sim, sim_sink(f, w.b)->received, >, f->accepted * 99 / 100);
+	world_end(&w);
+}
+
+/* A REPORT of what has come in a tunnel, with few bits: nothing else has this size. */
+#define REPORT_SIZE (WIRE_OVERHEAD + 3 + 8 + 8)
+
+static bool swallows_reports(const struct sim_packet *p, void *ctx)
+{
+	(void)ctx;
+	return p->size < REPORT_SIZE || p->size >= REPORT_SIZE + 8;
+}
+
+/* An end of another version does not know what it is asked. */
+static void without_reports_nothing_is_relied_upon_that_needs_them(void **state)
+{
+	const struct tunnel_options options = automatic();
+	struct plan_view v;
+	struct sim_flow *f;
+	struct cost cost;
+	struct world w;
+
+	(void)state;
+	begin(&w, __func__, &options, &cost);
+	w.sim->carries = swallows_reports;
+	lossy(&w, 0);
+	f = sim_flow(w.a, 0, MS(1), SIZE, 0);
+	sim_run(w.sim, SECONDS(world_scale(20)));
+	v = plan_of(&w);
+	f->stopped = true;
+	sim_run(w.sim, SECONDS(1));
+	assert_false(v.reports);
+	sim_compare(w.sim, v.plan.kind, !=, PLAN_REPAIR);
+	sim_compare(w.sim, v.repair.kept, ==, 0);
+	sim_compare(w.sim, world_lost(f, w.b), <=, f->accepted / 500);
+	world_end(&w);
+}
+
+/* One link that loses a third, and no other: that is told. */
+static void a_target_that_cannot_be_met_is_told(void **state)
+{
+	const struct tunnel_options options = automatic();
+	struct plan_view v;
+	struct sim_flow *f;
+	struct cost cost;
+	struct world w;
+
+	(void)state;
+	begin(&w, __func__, &options, &cost);
+	for (u32 n = 0; n < 2; n++)
+		link(&w, n)->out.loss = 0.35;
+	f = sim_flow(w.a, 0, MS(20), SIZE, 0);
+	sim_run(w.sim, SECONDS(30));
+	v = plan_of(&w);
+	assert_false(v.plan.met);
+	assert_true(v.plan.why == PLAN_OVERHEAD || v.plan.why == PLAN_BEST);
+	assert_true(v.plan.overhead <= target.max_overhead);
+	sim_compare(w.sim, w.a->notices[NOTICE_TARGET], ==, 1);
+	for (u32 n = 0; n < 2; n++)
+		link(&w, n)->out.loss = 0;
+	sim_run(w.sim, SECONDS(120));
+	sim_compare(w.sim, w.a->notices[NOTICE_TARGET], ==, 2);
+	f->stopped = true;
+	world_end(&w);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -283,6 +380,9 @@ int main(void)
 		cmocka_unit_test(a_congested_link),
 		cmocka_unit_test(ordered_tunnels_wait_for_what_is_sent_again),
 		cmocka_unit_test(far_away_there_are_shards),
+		cmocka_unit_test(links_behind_one_bottleneck_count_once),
+		cmocka_unit_test(without_reports_nothing_is_relied_upon_that_needs_them),
+		cmocka_unit_test(a_target_that_cannot_be_met_is_told),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

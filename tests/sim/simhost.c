@@ -212,6 +212,7 @@ static const char *const notice_name[] = {
 	[NOTICE_IFACE_RESTS] = "iface rests",
 	[NOTICE_MTU] = "mtu",
 	[NOTICE_STREAM] = "stream",
+	[NOTICE_TARGET] = "target",
 };
 
 _Static_assert(ARRAY_SIZE(notice_name) == NOTICE_KINDS, "a notice has no name");
