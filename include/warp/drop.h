@@ -31,6 +31,7 @@ enum drop_reason {
 	DROP_TOO_LARGE,   /* larger than a payload may be */
 	DROP_DEADLINE,    /* waited longer than send_deadline */
 	DROP_QUEUE_FULL,  /* a path's queue was full */
+	DROP_CONGESTION,  /* tells its sender that what it sends stands before the links (CoDel) */
 	DROP_NO_BUFFER,   /* the pool was empty */
 	DROP_INCOMPLETE,  /* fragments did not all arrive in time */
 	DROP_LATE,        /* ordered: came after its place had been passed over */

@@ -30,7 +30,7 @@
 #define MAX_PEERS 1024u
 #define MAX_PEER_PATHS 64u
 #define MAX_PEER_ENDPOINTS 16u  /* static ones */
-#define OUTBOX_SIZE 512u        /* trains queued an interface; a power of two */
+#define OUTBOX_SIZE 512u        /* trains queued an interface */
 #define OUTBOX_BYTES (2u << 20) /* in them, above which no payload joins the queue */
 
 struct engine;
@@ -182,7 +182,8 @@ void engine_shutdown(struct engine *e, u64 now);
 struct outgoing {
 	struct buf *buf; /* borrowed; shared with other paths: read only */
 	struct endpoint destination;
-	u16 socket; /* 0: the interface's own */
+	u16 socket;     /* 0: the interface's own */
+	u32 from, size; /* this much of buf: all of it, unless the interface has a rate_limit */
 };
 
 enum demand_kind {
@@ -203,13 +204,13 @@ struct demand {
 
 bool engine_next_demand(struct engine *e, struct demand *ret);
 
-/* The interfaces (bits) that have something to send. */
+/* The interfaces (bits) that have something to send, and may. */
 u32 engine_outgoing_ifaces(const struct engine *e);
-/* The oldest at most max trains queued on iface, without taking them; what has passed its
- * deadline is dropped first. With max 0 that is all that is done, and ret may be NULL: trains grow
+/* What is to leave next of what is queued on iface, at most max trains, without taking them; what has
+ * passed its deadline is dropped first. With max 0 that is all that is done, and ret may be NULL: trains grow
  * on while they wait for their turn. */
 size_t engine_outgoing(struct engine *e, u64 now, u8 iface, struct outgoing *ret, size_t max);
-/* The first count trains are with the kernel. */
+/* The first count of these are with the kernel. */
 void engine_sent(struct engine *e, u64 now, u8 iface, size_t count);
 /* The kernel refused the first train with this errno (positive; not EAGAIN): drops it. EMSGSIZE
  * lowers the path's MTU; anything else counts towards max_consecutive_failures. */

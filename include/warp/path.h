@@ -98,6 +98,7 @@ struct path {
 	u32 probe_at;
 	u64 last_stamp;                        /* stamps are unique */
 	struct path_counts sent;               /* by us */
+	struct path_counts waiting;            /* of these, what a probe sent now would overtake */
 	u64 sent_epoch;                        /* sent.packets when the other end began counting */
 	struct path_counts first;              /* arrived here first and authentic */
 	struct path_counts duplicate;          /* copies of what had arrived already */

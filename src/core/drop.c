@@ -29,6 +29,7 @@ static const char *const names[] = {
 	[DROP_TOO_LARGE] = "too_large",
 	[DROP_DEADLINE] = "deadline",
 	[DROP_QUEUE_FULL] = "queue_full",
+	[DROP_CONGESTION] = "congestion",
 	[DROP_NO_BUFFER] = "no_buffer",
 	[DROP_INCOMPLETE] = "incomplete",
 	[DROP_LATE] = "late",

@@ -82,8 +82,6 @@ static void drain_all(struct engine *e)
 	train_close(e);
 	while (engine_next_delivery(e, &delivery))
 		buf_put(delivery.buf);
-	for (u8 n = 0; n < MAX_IFACES; n++)
-		engine_sent(e, 0, n, OUTBOX_SIZE);
 }
 
 void engine_destroy(struct engine *e)

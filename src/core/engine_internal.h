@@ -3,7 +3,10 @@
  * engine_internal.h - the node's state, and what its rooms call of one another.
  *
  *   engine.c    the facade: demultiplexes what comes in, keeps the timer, hands out what goes out
- *   iface.c     local interfaces and the outbox of each
+ *   iface.c     local interfaces
+ *   outbox.c    what waits for the socket of each
+ *   lanes.c     and in which order it leaves
+ *   congest.c   who is told that it stands there
  *   peer.c      peers: sessions, probes, control frames
  *   peers.c     peers come and go
  *   nat.c       candidates and overrides: which paths a peer ought to have
@@ -41,6 +44,7 @@
 #include "warp/shard_in.h"
 #include "warp/shard_out.h"
 #include "warp/view.h"
+#include "lanes.h"
 
 #define UDP_IP4_OVERHEAD 28u
 #define UDP_IP6_OVERHEAD 48u
@@ -51,7 +55,6 @@
 #define REASSEMBLIES 64u
 #define REASSEMBLIES_A_PEER 16u /* at most */
 #define MAX_OVERRIDES 32u
-#define CONTROL_RESERVE 64u           /* outbox places that payloads leave free */
 #define QUEUE_DEADLINE (1 * NS_PER_S) /* of payloads whose tunnel has no send_deadline */
 #define DATAGRAM_MAX 65507u
 /* Numbers of sockets that paths may use, besides the interface's own (0). */
@@ -62,29 +65,8 @@
 
 _Static_assert(MAX_PEER_PATHS <= 64, "path masks are 64 bits");
 _Static_assert(MAX_IFACES <= 32, "interface masks are 32 bits");
-_Static_assert((OUTBOX_SIZE & (OUTBOX_SIZE - 1)) == 0, "a ring is a power of two");
 
 /* --- interfaces ------------------------------------------------------------------------------ */
-
-struct queued {
-	struct buf *buf;
-	struct endpoint destination;
-	u64 deadline; /* TIME_NEVER: none */
-	u16 peer;     /* NO_INDEX: not a peer's path */
-	u16 tunnel;   /* NO_INDEX: control */
-	u16 socket;   /* 0: the interface's own */
-	u8 path;
-	bool relayed; /* the destination is the map that forwards it */
-	bool begun;   /* a fragment: room for all of them was seen to */
-};
-
-#define NO_INDEX 0xffffu
-
-struct outbox {
-	u32 head, tail; /* free running; count is tail - head */
-	u32 bytes;      /* of all entries, as far as trains have grown */
-	struct queued entry[OUTBOX_SIZE];
-};
 
 /* The tests of an interface's NAT. */
 struct nattest {
@@ -99,7 +81,8 @@ struct iface {
 	bool used;
 	struct iface_options options;
 	bool resting;
-	u32 failures; /* in a row */
+	u64 paced_until; /* while it is in paced_mask */
+	u32 failures;    /* in a row */
 	u64 rest_until;
 	u64 sent_packets, sent_bytes, received_packets, received_bytes, send_errors;
 	struct endpoint mapped; /* where its router lets others in; family 0: nowhere */
@@ -128,6 +111,7 @@ struct tunnel {
 	size_t peer_count;
 	u32 pending;
 	u64 sent, sent_bytes, copies_sent, received, received_bytes;
+	u64 marked;    /* CE, by us */
 	u64 reordered; /* came out of order and were put right */
 	struct drop_counts drops;
 };
@@ -289,6 +273,8 @@ struct engine {
 	struct iface *ifaces[MAX_IFACES]; /* NULL: not in use */
 	u32 iface_mask, resting_mask;
 	u32 outgoing_mask; /* interfaces whose outbox is not empty */
+	u32 paced_mask;    /* of them those that wait for tokens */
+	u32 due_mask;      /* with a queue that stands, of which its senders are to be told */
 	struct peer *peers[MAX_PEERS];
 	u32 peer_limit; /* one past the highest in use */
 	struct map maps[MAX_MAPS];
@@ -341,14 +327,13 @@ void engine_deliver(struct engine *e, u16 tunnel, u16 peer, u8 *data, u32 size, 
 void engine_forget_deliveries(struct engine *e, u16 peer, u16 tunnel);
 
 /* iface.c */
-struct iface *iface_get(const struct engine *e, u8 iface);
+static inline struct iface *iface_get(const struct engine *e, u8 iface)
+{
+	return iface < MAX_IFACES ? e->ifaces[iface] : NULL;
+}
 u32 iface_udp_max(const struct iface *i);
 /* UDP payload of a datagram to remote, which a map may have to forward. */
 u32 iface_path_max(const struct iface *i, const struct endpoint *remote);
-/* Queues b (shared: takes its own reference) on iface. false: no place, or no such interface. */
-bool iface_queue(struct engine *e, u64 now, u8 iface, struct buf *b, const struct queued *q);
-/* How many payloads more its outbox takes. */
-u32 iface_room(const struct engine *e, u8 iface);
 /* Queues raw bytes (a handshake message) to destination. */
 void iface_queue_bytes(struct engine *e, u64 now, u8 iface, u16 socket,
 		       const struct endpoint *destination, const u8 *bytes, size_t size);
@@ -357,10 +342,30 @@ void iface_queue_bytes(struct engine *e, u64 now, u8 iface, u16 socket,
 const struct endpoint *iface_mapped(const struct engine *e, u8 iface);
 /* A map has got through to external. */
 void iface_mapped_reached(struct engine *e, u64 now, u8 iface, const struct endpoint *external);
-void iface_forget_peer(struct engine *e, u16 peer);
-void iface_forget_tunnel(struct engine *e, u16 tunnel);
+/* One more send error. */
+void iface_failed(struct engine *e, struct iface *i, u8 iface, u64 now);
+/* Its policy may have another rate_limit now. */
+void iface_limit_rate(struct engine *e, u64 now, u8 iface);
 u64 iface_next_expiry(const struct engine *e);
 void iface_expire(struct engine *e, u64 now);
+
+/* outbox.c */
+/* Queues b (shared: takes its own reference) on iface. false: no place, or no such interface. */
+bool iface_queue(struct engine *e, u64 now, u8 iface, struct buf *b, const struct queued *q);
+/* How many payloads more of this tunnel to this peer its outbox takes. */
+u32 iface_room(const struct engine *e, u8 iface, u16 tunnel, u16 peer);
+/* Whether there is something to tell the senders of the tunnel to the peer: what they send stands
+ * before the path's interface. And that they have been told. */
+bool iface_stands(const struct engine *e, const struct path *path, u16 tunnel, u16 peer);
+void iface_told(struct engine *e, const struct path *path, u16 tunnel, u16 peer);
+/* What waits to go out on a path, besides control, which goes first. */
+struct path_counts iface_waiting(const struct engine *e, u8 iface, u16 peer, u8 path);
+void iface_forget_peer(struct engine *e, u16 peer);
+void iface_forget_tunnel(struct engine *e, u16 tunnel);
+/* Drops all that waits. */
+void outbox_clear(struct engine *e, u8 iface, enum drop_reason reason);
+/* The lane's senders have been told, or need not be any more. */
+void outbox_told(struct engine *e, struct outbox *o, u8 iface, struct lane *l);
 
 /* peer.c */
 struct peer *peer_get(const struct engine *e, u16 peer);

@@ -158,7 +158,7 @@ u8 links_pick(const struct sending *s, struct links *l, const struct shard_block
 	for (u32 n = 0; n < l->count; n++) {
 		const u8 path = l->path[(start + n) % l->count];
 
-		if (iface_room(s->e, s->p->paths[path].iface) == 0)
+		if (iface_room(s->e, s->p->paths[path].iface, s->tunnel, s->p->index) == 0)
 			continue;
 		if (best == MAX_PEER_PATHS || is_behind(s->p, b, path, best))
 			best = path;

@@ -74,7 +74,10 @@ bool map_session_seal(struct map *m, u64 now, struct buf *b)
 bool map_send_way(struct engine *e, struct map *m, u64 now, const struct map_way *way,
 		  const struct frame *frames, size_t count, u32 pad_to)
 {
-	struct queued q = { .deadline = TIME_NEVER, .peer = NO_INDEX, .tunnel = NO_INDEX };
+	struct queued q = { .deadline = TIME_NEVER,
+			    .peer = NO_INDEX,
+			    .tunnel = NO_INDEX,
+			    .map = (u8)(1 + m->index) };
 	struct buf *b = buf_get(e->options.pool);
 	bool sent = false;
 

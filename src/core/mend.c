@@ -44,7 +44,6 @@ static void send_copy(struct engine *e, struct peer *p, u64 now, u16 tunnel, u8 
 		return;
 	to->sent.packets++;
 	to->sent.bytes += b->length;
-	e->ifaces[to->iface]->outbox.bytes += b->length;
 	e->tunnels[tunnel].copies_sent++;
 }
 

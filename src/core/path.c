@@ -170,8 +170,8 @@ static u64 fresh_stamp(struct path *p, u64 now)
 static void fill_probe(struct path *p, u64 now, struct frame_probe *ret)
 {
 	ret->stamp = fresh_stamp(p, now);
-	ret->packets = p->sent.packets + 1 - p->sent_epoch;
-	ret->bytes = p->sent.bytes;
+	ret->packets = p->sent.packets - p->waiting.packets + 1 - p->sent_epoch;
+	ret->bytes = p->sent.bytes - p->waiting.bytes;
 	ret->cost = p->cost;
 }
 

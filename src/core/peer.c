@@ -115,6 +115,7 @@ static void send_probe(struct engine *e, struct peer *p, u64 now, u8 path,
 	struct frame frames[4];
 	size_t count = 0;
 
+	to->waiting = iface_waiting(e, to->iface, p->index, path);
 	if (answer_to) {
 		frames[count].type = FRAME_PROBE_REPLY;
 		path_reply(to, answer_to, path_relayed(to) ? &none : seen,
@@ -134,6 +135,7 @@ static void send_mtu_probe(struct engine *e, struct peer *p, u64 now, u8 path, u
 {
 	struct frame frame = { .type = FRAME_PROBE };
 
+	p->paths[path].waiting = iface_waiting(e, p->paths[path].iface, p->index, path);
 	path_mtu_probe(&p->paths[path], now, &frame.probe);
 	peer_send_frames(e, p, now, path, &frame, 1, size);
 }

@@ -303,6 +303,7 @@ void engine_iface_set_policy(struct engine *e, u64 now, u8 iface, const struct i
 	if (!i)
 		return;
 	i->options.policy = *policy;
+	iface_limit_rate(e, now, iface);
 	for (u32 n = 0; n < e->peer_limit; n++) {
 		if (e->peers[n])
 			set_cost(e, e->peers[n], now, iface);

@@ -86,13 +86,13 @@ static void send_again(struct engine *e, struct peer *p, u64 now, u8 path,
 				  .deadline = slot->deadline,
 				  .peer = p->index,
 				  .tunnel = slot->tunnel,
-				  .path = path };
+				  .path = path,
+				  .begun = true };
 
 	if (!iface_queue(e, now, to->iface, b, &q))
 		return;
 	to->sent.packets++;
 	to->sent.bytes += slot->size;
-	e->ifaces[to->iface]->outbox.bytes += slot->size;
 	e->tunnels[slot->tunnel].copies_sent++;
 }
 

@@ -167,12 +167,13 @@ static enum drop_reason pieces_fit(const struct sending *s, const struct redund 
 {
 	u32 room = 0;
 
-	if (datagrams > r->links.count * (OUTBOX_SIZE - CONTROL_RESERVE))
+	if (datagrams > r->links.count * OUTBOX_LANE_MAX)
 		return DROP_TOO_LARGE;
 	if (pool_available(s->e->options.pool) < datagrams)
 		return DROP_NO_BUFFER;
 	for (u32 n = 0; n < r->links.count; n++)
-		room += iface_room(s->e, s->p->paths[r->links.path[n]].iface);
+		room += iface_room(s->e, s->p->paths[r->links.path[n]].iface, r->tunnel,
+				   s->p->index);
 	if (room >= datagrams)
 		return DROP_NONE;
 	drop_count(&s->t->drops, DROP_QUEUE_FULL);
@@ -284,6 +285,7 @@ static void close_until(struct engine *e, struct redund *r, u64 now, u64 until)
 			     .p = p,
 			     .now = now,
 			     .mask = pathset_select(p, 0),
+			     .tunnel = r->tunnel,
 			     .flow = &p->flows[r->tunnel] };
 	const bool possible = s.mask && assoc_ready(&p->assoc, now);
 

@@ -13,7 +13,8 @@ struct sending {
 	struct tunnel *t;
 	struct peer *p;
 	u64 now;
-	u64 mask; /* paths */
+	u64 mask;   /* paths */
+	u16 tunnel; /* index of t */
 	struct flow *flow;
 };
 

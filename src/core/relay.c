@@ -73,11 +73,9 @@ bool relay_queue(struct engine *e, u64 now, u8 iface, struct buf *b, const struc
 	outer.destination = way.to;
 	outer.socket = way.socket;
 	outer.relayed = true;
+	outer.map = (u8)(1 + relay_map(&q->destination));
 	if (map_session_seal(m, now, wrapped))
 		queued = iface_queue(e, now, iface, wrapped, &outer);
-	/* The sender counts the bytes of b only. */
-	if (queued && q->tunnel != NO_INDEX)
-		e->ifaces[iface]->outbox.bytes += wrapped->length - b->length;
 	buf_put(wrapped);
 	return queued;
 }

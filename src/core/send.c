@@ -10,14 +10,11 @@
 
 #include <string.h>
 
+#include "warp/ecn.h"
+
 #define FRAGMENT_OVERHEAD (WIRE_OVERHEAD + FRAME_FRAGMENT_HEADER)
 #define FRAGMENTS_MAX 256u
 #define TRAIN_PATIENCE 16u /* a train grows for this part of what its payloads may wait */
-
-static u16 tunnel_index(const struct sending *s)
-{
-	return (u16)(s->t - s->e->tunnels);
-}
 
 /* --- queues and trains ------------------------------------------------------------------------ */
 
@@ -33,7 +30,6 @@ static void count_copies(const struct sending *s, u64 queued, u32 size)
 		}
 		path->sent.packets++;
 		path->sent.bytes += size;
-		s->e->ifaces[path->iface]->outbox.bytes += size;
 		s->t->copies_sent++;
 	}
 }
@@ -50,7 +46,7 @@ static u64 queue_copies(const struct sending *s, struct buf *b, bool fragment)
 	u64 queued = 0;
 	struct queued q = { .deadline = s->now + patience(s),
 			    .peer = s->p->index,
-			    .tunnel = tunnel_index(s),
+			    .tunnel = s->tunnel,
 			    .begun = fragment };
 
 	for (u64 mask = s->mask; mask; mask &= mask - 1) {
@@ -70,7 +66,7 @@ static u64 queue_copies(const struct sending *s, struct buf *b, bool fragment)
 static void keep(const struct sending *s, const u8 *datagram, u32 size)
 {
 	if (s->p->recall && (!(s->mask & s->p->relay_mask) || s->p->tiers.stand_by))
-		recall_keep(s->p, s->now, s->now + patience(s), tunnel_index(s), datagram, size);
+		recall_keep(s->p, s->now, s->now + patience(s), s->tunnel, datagram, size);
 }
 
 enum drop_reason seal_and_queue(const struct sending *s, struct buf *b, bool fragment,
@@ -90,7 +86,7 @@ enum drop_reason seal_and_queue(const struct sending *s, struct buf *b, bool fra
 static enum drop_reason send_first(const struct sending *s, struct buf *b)
 {
 	enum drop_reason reason;
-	struct train train = { .tunnel = tunnel_index(s),
+	struct train train = { .tunnel = s->tunnel,
 			       .peer = s->p->index,
 			       .mask = s->mask,
 			       .until = s->now + patience(s) / TRAIN_PATIENCE };
@@ -109,8 +105,7 @@ static enum drop_reason send_first(const struct sending *s, struct buf *b)
 
 static u8 *place_in_train(const struct sending *s, u32 size)
 {
-	return train_place(s->e, s->now, tunnel_index(s), s->p->index, s->mask,
-			   size + PAYLOAD_OVERHEAD);
+	return train_place(s->e, s->now, s->tunnel, s->p->index, s->mask, size + PAYLOAD_OVERHEAD);
 }
 
 /* A payload of size bytes that has been put behind the headers at place. */
@@ -124,6 +119,35 @@ static enum drop_reason join_train(const struct sending *s, u8 *place, u32 size)
 	count_copies(s, train_grow(s->e, datagram), datagram);
 	keep(s, place, datagram);
 	autosel_keep(s, s->flow->next_sequence - 1, place, datagram);
+	return DROP_NONE;
+}
+
+/* --- congestion ------------------------------------------------------------------------------- */
+
+/* Whether what is sent stands before every link that it would leave over. Before some of them is nothing
+ * to tell of: the others deliver it, and a slow link shall not slow them down. */
+static bool stands(const struct sending *s)
+{
+	for (u64 mask = s->mask; mask; mask &= mask - 1) {
+		const struct path *path = &s->p->paths[__builtin_ctzll(mask)];
+
+		if (!iface_stands(s->e, path, s->tunnel, s->p->index))
+			return false;
+	}
+	return true;
+}
+
+/* Tells the sender of an IP packet so, once for each sign: by a mark, or by dropping the packet, in
+ * which case DROP_CONGESTION is returned. */
+static enum drop_reason tell_congestion(const struct sending *s, u8 *packet, u32 size)
+{
+	if (!s->t->routed || !stands(s))
+		return DROP_NONE;
+	for (u64 mask = s->mask; mask; mask &= mask - 1)
+		iface_told(s->e, &s->p->paths[__builtin_ctzll(mask)], s->tunnel, s->p->index);
+	if (!ecn_mark(packet, size))
+		return DROP_CONGESTION;
+	s->t->marked++;
 	return DROP_NONE;
 }
 
@@ -150,9 +174,9 @@ static enum drop_reason fragments_fit(const struct sending *s, u32 datagrams)
 		u8 iface = s->p->paths[__builtin_ctzll(mask)].iface;
 		u32 places = datagrams * paths_on(s, iface);
 
-		if (places <= iface_room(s->e, iface))
+		if (places <= iface_room(s->e, iface, s->tunnel, s->p->index))
 			return DROP_NONE;
-		if (places <= OUTBOX_SIZE - CONTROL_RESERVE)
+		if (places <= OUTBOX_LANE_MAX)
 			reason = DROP_QUEUE_FULL;
 	}
 	if (reason == DROP_QUEUE_FULL)
@@ -222,10 +246,11 @@ static enum drop_reason send_fragments(const struct sending *one, struct buf *pa
 static enum drop_reason begin(struct sending *s, struct engine *e, struct tunnel *t, struct peer *p,
 			      u64 now)
 {
-	struct flow *flow = &p->flows[t - e->tunnels];
+	u16 tunnel = (u16)(t - e->tunnels);
+	struct flow *flow = &p->flows[tunnel];
 
 	peer_busy(e, p, now);
-	*s = (struct sending){ .e = e, .t = t, .p = p, .now = now, .flow = flow };
+	*s = (struct sending){ .e = e, .t = t, .p = p, .now = now, .tunnel = tunnel, .flow = flow };
 	s->mask = flow->autosel ? autosel_mask(e, p, now, flow->autosel) :
 				  pathset_select(p, t->copies);
 	if (!assoc_ready(&p->assoc, now))
@@ -246,6 +271,8 @@ static enum drop_reason send_to_peer(struct engine *e, struct tunnel *t, struct 
 	enum drop_reason reason = begin(&s, e, t, p, now);
 	u8 *place;
 
+	if (reason == DROP_NONE && e->due_mask)
+		reason = tell_congestion(&s, buf_data(b), b->length);
 	if (reason != DROP_NONE)
 		return reason;
 	if (goes_as_shards(&s))
@@ -374,7 +401,11 @@ static enum drop_reason send_piece(const struct sending *s, const struct pieces 
 	struct buf *b;
 
 	if (place) {
-		pieces->write(pieces, index, place + WIRE_HEADER_SIZE + FRAME_PAYLOAD_HEADER);
+		u8 *packet = place + WIRE_HEADER_SIZE + FRAME_PAYLOAD_HEADER;
+
+		pieces->write(pieces, index, packet);
+		if (s->e->due_mask && (reason = tell_congestion(s, packet, size)))
+			return reason;
 		return join_train(s, place, size);
 	}
 	b = buf_get(s->e->options.pool);
@@ -382,7 +413,10 @@ static enum drop_reason send_piece(const struct sending *s, const struct pieces 
 		return DROP_NO_BUFFER;
 	pieces->write(pieces, index, buf_data(b));
 	b->length = size;
-	if (shards)
+	reason = s->e->due_mask ? tell_congestion(s, buf_data(b), size) : DROP_NONE;
+	if (reason != DROP_NONE)
+		; /* that is all */
+	else if (shards)
 		reason = redund_send(s, b);
 	else if (size > tunnel_room(s->t, s->p, PAYLOAD_OVERHEAD))
 		reason = send_fragments(s, b);

@@ -129,10 +129,10 @@ int udp_receive(struct udp *u, struct udp_batch *batch, struct received *ret, si
 
 /* --- sending ----------------------------------------------------------------------------- */
 
-/* How much of b from offset goes into one message. */
-static u32 piece_size(const struct buf *b, u32 offset, bool segmentation)
+/* How much of a train, of which `left` bytes are to go, goes into one message. */
+static u32 piece_size(const struct buf *b, u32 left, bool segmentation)
 {
-	u32 left = b->length - offset, size;
+	u32 size;
 
 	if (!b->segment || left <= b->segment)
 		return left;
@@ -149,7 +149,7 @@ static void put_piece(struct udp_batch *batch, u32 i, const struct outgoing *o, 
 	struct slot *slot = &batch->out_slot[i];
 	struct msghdr *h = &batch->out[i].msg_hdr;
 
-	slot->iov.iov_base = buf_data(o->buf) + offset;
+	slot->iov.iov_base = buf_data(o->buf) + o->from + offset;
 	slot->iov.iov_len = size;
 	h->msg_namelen = endpoint_to_sockaddr(&o->destination, &slot->address);
 	udp_control_put(h, &slot->control, size > o->buf->segment ? o->buf->segment : 0);
@@ -164,10 +164,10 @@ static u32 gather(struct udp_batch *batch, const struct outgoing *out, size_t co
 	while (n < UDP_BATCH && at.train < count) {
 		const struct outgoing *o = &out[at.train];
 
-		size = piece_size(o->buf, at.offset, segmentation);
+		size = piece_size(o->buf, o->size - at.offset, segmentation);
 		put_piece(batch, n, o, at.offset, size);
 		at.offset += size;
-		if (at.offset >= o->buf->length)
+		if (at.offset >= o->size)
 			at = (struct cursor){ .train = at.train + 1 };
 		batch->end[n++] = at;
 	}

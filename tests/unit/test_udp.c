@@ -87,6 +87,12 @@ static int receive_some(struct world *w, struct received *ret, size_t max)
 	return udp_receive(w->b, w->batch, ret, max);
 }
 
+/* All of b, which is given away. */
+static struct outgoing whole(struct buf *b, const struct endpoint *to)
+{
+	return (struct outgoing){ .buf = b, .destination = *to, .size = b->length };
+}
+
 static void send_all(struct world *w, struct outgoing *out, size_t count)
 {
 	int error = -1;
@@ -105,7 +111,7 @@ static void exchange_200(const char *address)
 
 	begin(&w, address, false);
 	for (u32 i = 0; i < 200; i++)
-		out[i] = (struct outgoing){ train(&w, (u8)i, 1 + i * 7, 0), *udp_local(w.b), 0 };
+		out[i] = whole(train(&w, (u8)i, 1 + i * 7, 0), udp_local(w.b));
 	send_all(&w, out, 200);
 	while (got < 200) {
 		n = receive_some(&w, in, ARRAY_SIZE(in));
@@ -140,7 +146,7 @@ static void batches_arrive_in_order_with_their_source_ipv6(void **state)
 /* Sends one train and puts together what arrives; returns in how many receives. */
 static u32 round_trip(struct world *w, u32 length, u32 segment)
 {
-	struct outgoing out = { train(w, 3, length, segment), *udp_local(w->b), 0 };
+	struct outgoing out = whole(train(w, 3, length, segment), udp_local(w->b));
 	struct received in[UDP_BATCH];
 	u32 bytes = 0, trains = 0;
 	int n;
@@ -197,8 +203,7 @@ static void the_first_that_fails_is_told(void **state)
 	(void)state;
 	begin(&w, "127.0.0.1:0", false);
 	for (u32 i = 0; i < 3; i++)
-		out[i] = (struct outgoing){ train(&w, 1, i == 1 ? 65536 : 100, 0), *udp_local(w.b),
-					    0 };
+		out[i] = whole(train(&w, 1, i == 1 ? 65536 : 100, 0), udp_local(w.b));
 	assert_int_equal(udp_send(w.a, w.batch, out, 3, &error), 1);
 	assert_int_equal(error, EMSGSIZE);
 	assert_int_equal(udp_send(w.a, w.batch, out + 1, 2, &error), 0);
@@ -221,8 +226,8 @@ static void a_part_of_a_train_that_fails_does_not_hold_up_the_next(void **state)
 
 	(void)state;
 	begin(&w, "127.0.0.1:0", false);
-	out[0] = (struct outgoing){ train(&w, 1, 65536, 1200), *udp_local(w.b), 0 };
-	out[1] = (struct outgoing){ train(&w, 2, 100, 0), { .port = 9 }, 0 };
+	out[0] = whole(train(&w, 1, 65536, 1200), udp_local(w.b));
+	out[1] = whole(train(&w, 2, 100, 0), &(struct endpoint){ .port = 9 });
 	assert_int_equal(udp_send(w.a, w.batch, out, 2, &error), 1);
 	assert_int_not_equal(error, 0);
 	buf_put(out[0].buf);
@@ -240,7 +245,7 @@ static void an_empty_pool_loses_nothing(void **state)
 
 	(void)state;
 	begin(&w, "127.0.0.1:0", false);
-	out = (struct outgoing){ train(&w, 9, 50, 0), *udp_local(w.b), 0 };
+	out = whole(train(&w, 9, 50, 0), udp_local(w.b));
 	while (pool_available(w.pool))
 		held[n++] = buf_get(w.pool);
 	send_all(&w, &out, 1);
