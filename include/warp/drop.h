@@ -34,6 +34,7 @@ enum drop_reason {
 	DROP_CONGESTION,  /* tells its sender that what it sends stands before the links (CoDel) */
 	DROP_NO_BUFFER,   /* the pool was empty */
 	DROP_INCOMPLETE,  /* fragments did not all arrive in time */
+	DROP_EXPIRED,     /* came later than its sender's send_deadline allows */
 	DROP_LATE,        /* ordered: came after its place had been passed over */
 	DROP_SEND_ERROR,  /* the kernel refused the datagram */
 	DROP_GATE_FULL,   /* the application does not read */

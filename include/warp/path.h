@@ -18,6 +18,7 @@
 
 #include "warp/endpoint.h"
 #include "warp/pmtu.h"
+#include "warp/transit.h"
 #include "warp/trend.h"
 #include "warp/wire.h"
 
@@ -98,6 +99,7 @@ struct path {
 	u32 probe_at;
 	u64 last_stamp;                        /* stamps are unique */
 	struct path_counts sent;               /* by us */
+	struct transit transit;                /* of probes from the other end */
 	struct path_counts waiting;            /* of these, what a probe sent now would overtake */
 	u64 sent_epoch;                        /* sent.packets when the other end began counting */
 	struct path_counts first;              /* arrived here first and authentic */

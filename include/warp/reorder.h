@@ -34,6 +34,7 @@ struct reorder_item {
 	u8 *data;
 	u32 size;
 	struct buf *buf;
+	u64 deadline; /* to be handed over before, ns; 0: none */
 };
 
 /* The budget outlives it. NULL: no memory. */
@@ -41,7 +42,8 @@ struct reorder *reorder_create(const struct allocator *a, struct reorder_budget 
 /* Gives back what is held. NULL is allowed. */
 void reorder_destroy(const struct allocator *a, struct reorder *r);
 
-/* How long a payload may be held, in ns, from now on and also for what is held already. */
+/* How long a payload may be held, in ns, from now on and also for what is held already. It is not held
+ * beyond its deadline. */
 void reorder_set_wait(struct reorder *r, u64 wait);
 
 /* The shortest way: true when this is the next payload and nothing is held; it counts as delivered,

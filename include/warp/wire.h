@@ -42,6 +42,7 @@
  *                             MAPPING_RESPONSE
  *   0x08 PUNCH                kind u8, to u8, from u8 (interfaces), round u8, strategy u8, nat [4],
  *                             count u8, ports u16
+ *   0x0b DEADLINE             u32 of 65.536 us: when the payloads behind it had to leave
  *   0x0c REPORT               kind u8, and
  *                             kind 0: tunnel u16, sequence u32, copies u8, interval in ms u8, within
  *                             in ms u16
@@ -173,6 +174,7 @@ enum frame_type {
 	FRAME_OVERRIDE = 0x06,
 	FRAME_CANDIDATES = 0x07,
 	FRAME_PUNCH = 0x08,
+	FRAME_DEADLINE = 0x0b,
 	FRAME_REPORT = 0x0c,
 	FRAME_REGISTER_REQUEST = 0x10,
 	FRAME_REGISTER_RESPONSE = 0x11,
@@ -191,6 +193,7 @@ enum frame_type {
 #define FRAME_FRAGMENT_HEADER 12u   /* type (last), tunnel, sequence, index, unit, last */
 #define FRAME_RELAY_HEADER 7u       /* type (last), handle, to, from */
 #define FRAME_CANDIDATES_HEADER 12u /* type, length, number, taken, count */
+#define FRAME_DEADLINE_SIZE 7u      /* type, length, deadline: all of it */
 /* Of last SHARD frames, by kind. */
 #define FRAME_SHARD_HEADER 8u
 #define FRAME_SHARD_PIECE_HEADER 13u
@@ -388,6 +391,7 @@ struct frame {
 		struct frame_candidates candidates;
 		struct frame_punch punch;
 		struct frame_report report;
+		u32 deadline;
 		struct frame_register_request register_request;
 		struct frame_register_response register_response;
 		struct frame_mapping_request mapping_request;
@@ -419,6 +423,8 @@ void frame_pad(u8 *p, size_t size);
 void frame_put_payload_header(u8 p[static FRAME_PAYLOAD_HEADER], u16 tunnel, u32 sequence);
 void frame_put_fragment_header(u8 p[static FRAME_FRAGMENT_HEADER], const struct frame_fragment *f);
 void frame_put_relay_header(u8 p[static FRAME_RELAY_HEADER], const struct frame_relay *f);
+/* A whole DEADLINE frame. */
+void frame_put_deadline(u8 p[static FRAME_DEADLINE_SIZE], u32 deadline);
 /* Bytes of header of a last SHARD frame of this kind. */
 u32 frame_shard_header(u8 kind);
 /* The header of one that frame_next() would read again, to p[0..frame_shard_header(f->kind)). */

@@ -32,6 +32,7 @@ static const char *const names[] = {
 	[DROP_CONGESTION] = "congestion",
 	[DROP_NO_BUFFER] = "no_buffer",
 	[DROP_INCOMPLETE] = "incomplete",
+	[DROP_EXPIRED] = "expired",
 	[DROP_LATE] = "late",
 	[DROP_SEND_ERROR] = "send_error",
 	[DROP_GATE_FULL] = "gate_full",

@@ -19,6 +19,7 @@
  *   links.c     which paths these are spread over
  *   rebuild.c   shards that come in, and what they rebuild
  *   fragment.c  putting fragments together
+ *   deadline.c  what comes later than it had to
  *   order.c     payloads of ordered tunnels wait for those before them
  *   punch.c     ways to direct paths where NATs are in between; punch.h lists its rooms
  *   nattest.c   what each interface finds out about its NAT
@@ -101,6 +102,7 @@ struct tunnel {
 	bool routed;
 	u32 mtu;
 	u64 send_deadline;
+	u32 lead; /* bytes of the DEADLINE before each payload, 0: none is sent */
 	u32 copies;
 	bool ordered;
 	u64 reorder_wait;            /* 0: no limit but REORDER_WAIT_MAX */
@@ -188,8 +190,10 @@ struct peer {
 	struct tiers tiers;    /* what is not needed is not in these masks */
 	struct recall *recall; /* from the allocator, NULL: no relay stands by */
 	struct punch *punch;   /* the same, NULL: no pair of interfaces was without a direct path */
-	u64 direct_since;      /* a path that is not relayed has been live since then, 0: none is */
-	u32 datagram_max;      /* UDP payload that all usable paths carry */
+	bool transit_known;
+	i64 transit;      /* ns: what a datagram takes from there at least, by both clocks */
+	u64 direct_since; /* a path that is not relayed has been live since then, 0: none is */
+	u32 datagram_max; /* UDP payload that all usable paths carry */
 	u64 busy_until;
 	u64 expiry;
 	bool connected; /* as last told */
@@ -312,7 +316,8 @@ struct arrival {
 	u32 size;        /* of the whole datagram */
 	bool current;    /* not under keys of an earlier life of the peer */
 	u64 session, counter;
-	int path; /* of the peer, -1: none */
+	int path;     /* of the peer, -1: none */
+	u64 deadline; /* by when payloads had to be here, 0: no matter */
 };
 
 /* engine.c */
@@ -430,6 +435,9 @@ void tunnel_frame(struct engine *e, struct peer *p, const struct arrival *in,
 void tunnel_take(struct engine *e, struct peer *p, u64 now, u16 tunnel, u32 sequence,
 		 const struct reorder_item *item);
 bool tunnel_has_peer(const struct tunnel *t, u16 peer);
+/* Hands a payload to its gate, unless it is too late; takes over one reference to its buf. */
+void tunnel_hand_over(struct engine *e, u64 now, u16 tunnel, u16 peer,
+		      const struct reorder_item *item);
 /* Checks and hands a whole payload to its gate; takes over one reference to buf. */
 void tunnel_deliver(struct engine *e, u16 tunnel, u16 peer, u8 *data, u32 size, struct buf *buf);
 u64 flow_lost(const struct flow *f);

@@ -48,7 +48,7 @@ static void release(struct engine *e, const struct peer *p, u64 now, u16 tunnel)
 	struct reorder_item item;
 
 	while (engine_deliveries(e) < DELIVERIES && reorder_next(r, now, &item))
-		tunnel_deliver(e, tunnel, p->index, item.data, item.size, item.buf);
+		tunnel_hand_over(e, now, tunnel, p->index, &item);
 }
 
 /* Not the next one, or others wait. */
@@ -79,7 +79,7 @@ void order_take(struct engine *e, struct peer *p, u64 now, u16 tunnel, u32 seque
 		const struct reorder_item *item)
 {
 	if (reorder_pass(p->flows[tunnel].order, sequence))
-		tunnel_deliver(e, tunnel, p->index, item->data, item->size, item->buf);
+		tunnel_hand_over(e, now, tunnel, p->index, item);
 	else
 		take_early(e, p, now, tunnel, sequence, item);
 }
@@ -88,7 +88,7 @@ void order_take(struct engine *e, struct peer *p, u64 now, u16 tunnel, u32 seque
 void order_payload(struct engine *e, struct peer *p, const struct arrival *in, u16 tunnel,
 		   const struct frame_payload *f)
 {
-	const struct reorder_item item = { f->data, f->size, buf_ref(in->buf) };
+	const struct reorder_item item = { f->data, f->size, buf_ref(in->buf), in->deadline };
 
 	order_take(e, p, in->now, tunnel, f->sequence, &item);
 }

@@ -224,6 +224,7 @@ void path_session_begins(struct path *p, bool crossed)
 	if (!crossed)
 		p->session_base = p->first.packets + p->duplicate.packets;
 	p->in.stamp = 0;
+	p->transit.known = false;
 }
 
 void path_take_probe(struct path *p, const struct frame_probe *probe)

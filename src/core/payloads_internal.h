@@ -44,6 +44,14 @@ u64 fragment_next_expiry(const struct engine *e);
 void fragment_expire(struct engine *e, u64 now);
 void fragment_forget(struct engine *e, u16 peer, u16 tunnel);
 
+/* deadline.c */
+/* A DEADLINE frame to p[0..FRAME_DEADLINE_SIZE): deadline on our clock, ns. */
+void deadline_put(u8 *p, u64 deadline);
+/* Which paths of p are usable, or what they take, may have changed. */
+void deadline_refresh(struct peer *p);
+/* What a DEADLINE frame of p comes to on our clock, ns; 0: nothing is known of its clock. */
+u64 deadline_here(const struct peer *p, u64 now, u32 deadline);
+
 /* order.c */
 /* p takes part in an ordered tunnel. 0, -ENOMEM. */
 int order_open(struct engine *e, struct peer *p, u16 tunnel);

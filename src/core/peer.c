@@ -186,6 +186,7 @@ static void session_begins(struct engine *e, struct peer *p, u64 now)
 	bool crossed = before && p->assoc.current->created < before->created + CROSSING_TIME;
 
 	p->closed = false;
+	p->transit_known = false;
 	for (u64 mask = p->used_mask; mask; mask &= mask - 1)
 		path_session_begins(&p->paths[__builtin_ctzll(mask)], crossed);
 	probe_all(e, p, now);
@@ -230,6 +231,8 @@ static void take_probe(struct engine *e, struct peer *p, const struct arrival *i
 		path_take_probe(&p->paths[path], probe);
 		policy_told(e, p, in->now, path, probe->cost);
 		report_probe(&p->paths[path], in->now, probe);
+		transit_take(&p->paths[path].transit, in->now, probe->stamp);
+		deadline_refresh(p);
 	}
 	send_probe(e, p, in->now, (u8)path, probe, &in->source);
 }
@@ -316,6 +319,8 @@ void peer_receive(struct engine *e, struct peer *p, const struct arrival *in,
 	}
 	here.path = n;
 	while ((more = frame_next(&at, &left, &f)) > 0) {
+		if (f.type == FRAME_DEADLINE)
+			here.deadline = deadline_here(p, in->now, f.deadline);
 		/* One answer a datagram: a peer shall not make us its amplifier. */
 		if ((f.type != FRAME_PROBE && f.type != FRAME_CANDIDATES) || asked++ == 0)
 			peer_frame(e, p, &here, n, &f);

@@ -22,6 +22,7 @@ struct whence {
 	struct engine *e;
 	struct peer *p;
 	u64 now;
+	u64 deadline; /* of what came, 0: none */
 	u16 tunnel;
 	struct shard_in *in;
 };
@@ -74,20 +75,30 @@ static void count(const struct whence *w, enum drop_reason reason)
 
 /* --- payloads -------------------------------------------------------------------------------- */
 
-static void take_rebuilt(const struct whence *w)
+/* deadline: theirs, 0: none. */
+static void take_rebuilt(const struct whence *w, u64 deadline)
 {
 	struct shard_rebuilt r;
 
 	while (shard_in_next(w->in, &r)) {
-		const struct reorder_item item = { r.data, r.size, r.buf };
+		const struct reorder_item item = { r.data, r.size, r.buf, deadline };
 
 		tunnel_take(w->e, w->p, w->now, w->tunnel, r.sequence, &item);
 	}
 }
 
+/* A payload that goes with others to the block of one that has come may be the older one, by so much
+ * at most as the sender takes to complete a block. */
+static u64 earlier(const struct whence *w)
+{
+	const u64 wait = shard_in_wait(w->in);
+
+	return w->deadline > wait ? w->deadline - wait : w->deadline ? 1 : 0;
+}
+
 static void take_payload(const struct whence *w, struct buf *buf, const struct frame_shard *f)
 {
-	const struct reorder_item item = { f->data, f->size, buf };
+	const struct reorder_item item = { f->data, f->size, buf, w->deadline };
 	enum drop_reason reason = shard_in_payload(w->in, w->now, f->sequence, f->data, f->size);
 
 	if (reason == DROP_NONE) {
@@ -96,7 +107,7 @@ static void take_payload(const struct whence *w, struct buf *buf, const struct f
 	} else {
 		w->e->tunnels[w->tunnel].shard_counts.early++;
 	}
-	take_rebuilt(w);
+	take_rebuilt(w, earlier(w));
 }
 
 /* --- fragments ------------------------------------------------------------------------------- */
@@ -109,7 +120,7 @@ static void take_fragment(const struct whence *w, const struct frame_fragment *f
 	if (!fragment_take(w->e, w->now, w->p->index, w->tunnel, f, &whole))
 		return;
 	shard_in_set_whole(w->in, f->sequence);
-	item = (struct reorder_item){ buf_data(whole), whole->length, whole };
+	item = (struct reorder_item){ buf_data(whole), whole->length, whole, w->deadline };
 	tunnel_take(w->e, w->p, w->now, w->tunnel, f->sequence, &item);
 }
 
@@ -218,7 +229,9 @@ void rebuild_shard(struct engine *e, struct peer *p, const struct arrival *in, u
 		   const struct frame_shard *f)
 {
 	struct rebuild *r = p->flows[tunnel].rebuild;
-	struct whence w = { .e = e, .p = p, .now = in->now, .tunnel = tunnel };
+	struct whence w = {
+		.e = e, .p = p, .now = in->now, .deadline = in->deadline, .tunnel = tunnel
+	};
 
 	if (!r)
 		r = rebuild_open(e, p, tunnel);
@@ -236,7 +249,7 @@ void rebuild_shard(struct engine *e, struct peer *p, const struct arrival *in, u
 		break;
 	case SHARD_PARITY:
 		count(&w, shard_in_parity(w.in, w.now, f));
-		take_rebuilt(&w);
+		take_rebuilt(&w, w.deadline); /* as old as the first of the block */
 		break;
 	default:
 		take_piece_parity(&w, f);

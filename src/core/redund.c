@@ -103,7 +103,10 @@ static void close_payloads(const struct sending *s, struct redund *r, struct sha
 		.wait = (u16)((r->options.max_delay + NS_PER_MS - 1) / NS_PER_MS),
 	};
 
-	close_block(s, r, b, &f);
+	struct sending first = *s;
+
+	first.given = b->deadline - s->t->shards.max_delay;
+	close_block(&first, r, b, &f);
 }
 
 /* The block that the next payload goes to. */
@@ -286,6 +289,7 @@ static void close_until(struct engine *e, struct redund *r, u64 now, u64 until)
 			     .now = now,
 			     .mask = pathset_select(p, 0),
 			     .tunnel = r->tunnel,
+			     .given = now,
 			     .flow = &p->flows[r->tunnel] };
 	const bool possible = s.mask && assoc_ready(&p->assoc, now);
 

@@ -15,6 +15,7 @@ struct sending {
 	u64 now;
 	u64 mask;   /* paths */
 	u16 tunnel; /* index of t */
+	u64 given;  /* when it was given to us, as its deadline goes by that */
 	struct flow *flow;
 };
 

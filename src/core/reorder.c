@@ -19,6 +19,7 @@
 #define NONE 0xffffu
 #define JUMP (1u << 22)          /* further is a new life of the sender */
 #define LATE_LIFE (4 * NS_PER_S) /* nothing is late for so long, */
+#define HURRY (1 * NS_PER_MS)    /* so long before its deadline a payload is let go */
 #define LATE_RUN 8u              /* so many times in a row: a new life as well */
 
 _Static_assert((REORDER_SLOTS & (REORDER_SLOTS - 1)) == 0, "sequences wrap");
@@ -26,7 +27,7 @@ _Static_assert(REORDER_SLOTS < NONE && REORDER_BUFFERS < NONE, "indices are 16 b
 
 struct slot {
 	u8 *data; /* NULL: free */
-	u64 arrived;
+	u64 arrived, deadline;
 	u32 size;
 	u16 holder;
 	u16 older, younger;
@@ -142,6 +143,7 @@ static void store(struct reorder *r, u64 now, u32 sequence, const struct reorder
 
 	r->slots[n] = (struct slot){ .data = item->data,
 				     .arrived = now,
+				     .deadline = item->deadline,
 				     .size = item->size,
 				     .holder = hold(r, item->buf),
 				     .older = r->youngest,
@@ -155,7 +157,7 @@ static void take(struct reorder *r, struct slot *s, struct reorder_item *ret)
 {
 	*(s->older == NONE ? &r->oldest : &r->slots[s->older].younger) = s->younger;
 	*(s->younger == NONE ? &r->youngest : &r->slots[s->younger].older) = s->older;
-	*ret = (struct reorder_item){ s->data, s->size, let_go(r, s->holder) };
+	*ret = (struct reorder_item){ s->data, s->size, let_go(r, s->holder), s->deadline };
 	s->data = NULL;
 	r->held--;
 }
@@ -171,7 +173,13 @@ static void advance(struct reorder *r)
 
 static u64 oldest_expiry(const struct reorder *r)
 {
-	return r->oldest == NONE ? TIME_NEVER : time_after(r->slots[r->oldest].arrived, r->wait);
+	const struct slot *s = &r->slots[r->oldest];
+	u64 at;
+
+	if (r->oldest == NONE)
+		return TIME_NEVER;
+	at = time_after(s->arrived, r->wait);
+	return s->deadline ? time_min(at, s->deadline - time_min(s->deadline, HURRY)) : at;
 }
 
 bool reorder_next(struct reorder *r, u64 now, struct reorder_item *ret)

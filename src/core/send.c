@@ -72,8 +72,11 @@ static void keep(const struct sending *s, const u8 *datagram, u32 size)
 enum drop_reason seal_and_queue(const struct sending *s, struct buf *b, bool fragment,
 				u64 *ret_queued)
 {
-	u32 size = b->length;
+	u32 size;
 
+	if (s->t->lead)
+		deadline_put(buf_push(b, s->t->lead), s->given + s->t->send_deadline);
+	size = b->length;
 	if (assoc_seal(&s->p->assoc, s->now, buf_push(b, WIRE_HEADER_SIZE), size) < 0)
 		return DROP_NO_SESSION;
 	b->length += TAG_SIZE;
@@ -105,16 +108,26 @@ static enum drop_reason send_first(const struct sending *s, struct buf *b)
 
 static u8 *place_in_train(const struct sending *s, u32 size)
 {
-	return train_place(s->e, s->now, s->tunnel, s->p->index, s->mask, size + PAYLOAD_OVERHEAD);
+	return train_place(s->e, s->now, s->tunnel, s->p->index, s->mask,
+			   size + PAYLOAD_OVERHEAD + s->t->lead);
+}
+
+/* Where the payload goes in such a place. */
+static u8 *payload_at(const struct sending *s, u8 *place)
+{
+	return place + WIRE_HEADER_SIZE + s->t->lead + FRAME_PAYLOAD_HEADER;
 }
 
 /* A payload of size bytes that has been put behind the headers at place. */
 static enum drop_reason join_train(const struct sending *s, u8 *place, u32 size)
 {
-	u32 datagram = size + PAYLOAD_OVERHEAD;
+	u32 lead = s->t->lead, datagram = size + PAYLOAD_OVERHEAD + lead;
 
-	frame_put_payload_header(place + WIRE_HEADER_SIZE, s->t->id, s->flow->next_sequence++);
-	if (assoc_seal(&s->p->assoc, s->now, place, size + FRAME_PAYLOAD_HEADER) < 0)
+	if (lead)
+		deadline_put(place + WIRE_HEADER_SIZE, s->now + s->t->send_deadline);
+	frame_put_payload_header(place + WIRE_HEADER_SIZE + lead, s->t->id,
+				 s->flow->next_sequence++);
+	if (assoc_seal(&s->p->assoc, s->now, place, lead + FRAME_PAYLOAD_HEADER + size) < 0)
 		return DROP_NO_SESSION;
 	count_copies(s, train_grow(s->e, datagram), datagram);
 	keep(s, place, datagram);
@@ -250,7 +263,9 @@ static enum drop_reason begin(struct sending *s, struct engine *e, struct tunnel
 	struct flow *flow = &p->flows[tunnel];
 
 	peer_busy(e, p, now);
-	*s = (struct sending){ .e = e, .t = t, .p = p, .now = now, .tunnel = tunnel, .flow = flow };
+	*s = (struct sending){
+		.e = e, .t = t, .p = p, .now = now, .tunnel = tunnel, .given = now, .flow = flow
+	};
 	s->mask = flow->autosel ? autosel_mask(e, p, now, flow->autosel) :
 				  pathset_select(p, t->copies);
 	if (!assoc_ready(&p->assoc, now))
@@ -282,7 +297,7 @@ static enum drop_reason send_to_peer(struct engine *e, struct tunnel *t, struct 
 	place = place_in_train(&s, b->length);
 	if (!place)
 		return send_first(&s, b);
-	memcpy(place + WIRE_HEADER_SIZE + FRAME_PAYLOAD_HEADER, buf_data(b), b->length);
+	memcpy(payload_at(&s, place), buf_data(b), b->length);
 	return join_train(&s, place, b->length);
 }
 
@@ -401,7 +416,7 @@ static enum drop_reason send_piece(const struct sending *s, const struct pieces 
 	struct buf *b;
 
 	if (place) {
-		u8 *packet = place + WIRE_HEADER_SIZE + FRAME_PAYLOAD_HEADER;
+		u8 *packet = payload_at(s, place);
 
 		pieces->write(pieces, index, packet);
 		if (s->e->due_mask && (reason = tell_congestion(s, packet, size)))

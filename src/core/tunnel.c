@@ -65,6 +65,7 @@ u32 tunnel_room(const struct tunnel *t, const struct peer *p, u32 overhead)
 {
 	u32 room = p->datagram_max > overhead ? p->datagram_max - overhead : 0;
 
+	room = room > t->lead ? room - t->lead : 0;
 	return t->mtu && t->mtu < room ? t->mtu : room;
 }
 
@@ -107,6 +108,17 @@ void tunnel_deliver(struct engine *e, u16 tunnel, u16 peer, u8 *data, u32 size, 
 	engine_deliver(e, tunnel, peer, data, size, buf);
 }
 
+void tunnel_hand_over(struct engine *e, u64 now, u16 tunnel, u16 peer,
+		      const struct reorder_item *item)
+{
+	if (!item->deadline || now <= item->deadline) {
+		tunnel_deliver(e, tunnel, peer, item->data, item->size, item->buf);
+		return;
+	}
+	drop_count(&e->tunnels[tunnel].drops, DROP_EXPIRED);
+	buf_put(item->buf);
+}
+
 void tunnel_take(struct engine *e, struct peer *p, u64 now, u16 tunnel, u32 sequence,
 		 const struct reorder_item *item)
 {
@@ -115,7 +127,7 @@ void tunnel_take(struct engine *e, struct peer *p, u64 now, u16 tunnel, u32 sequ
 	if (p->flows[tunnel].order)
 		order_take(e, p, now, tunnel, sequence, item);
 	else
-		tunnel_deliver(e, tunnel, p->index, item->data, item->size, item->buf);
+		tunnel_hand_over(e, now, tunnel, p->index, item);
 }
 
 void tunnel_payload(struct engine *e, struct peer *p, const struct arrival *in,
@@ -133,6 +145,8 @@ void tunnel_payload(struct engine *e, struct peer *p, const struct arrival *in,
 	report_arrived(e, p, in->now, index, f->sequence, in);
 	if (flow->order)
 		order_payload(e, p, in, index, f);
+	else if (in->deadline && in->now > in->deadline)
+		drop_count(&t->drops, DROP_EXPIRED);
 	else
 		tunnel_deliver(e, index, p->index, f->data, f->size, buf_ref(in->buf));
 }
@@ -150,7 +164,7 @@ void tunnel_fragment(struct engine *e, struct peer *p, const struct arrival *in,
 	index = (u16)(t - e->tunnels);
 	if (!fragment_take(e, in->now, p->index, index, f, &whole))
 		return;
-	item = (struct reorder_item){ buf_data(whole), whole->length, whole };
+	item = (struct reorder_item){ buf_data(whole), whole->length, whole, in->deadline };
 	tunnel_take(e, p, in->now, index, f->sequence, &item);
 }
 
@@ -290,6 +304,7 @@ int engine_add_tunnel(struct engine *e, const struct tunnel_options *options, u1
 	t->routed = options->routed;
 	t->mtu = options->mtu;
 	t->send_deadline = options->send_deadline;
+	t->lead = t->send_deadline ? FRAME_DEADLINE_SIZE : 0;
 	t->copies = options->copies;
 	t->ordered = options->ordered;
 	t->reorder_wait = options->reorder_wait;

@@ -151,6 +151,14 @@ static void read_override(struct reader *r, struct endpoint *ret)
 		*ret = e;
 }
 
+static void read_deadline(struct reader *r, u32 *ret)
+{
+	u32 deadline = take_u32(r);
+
+	if (!r->bad)
+		*ret = deadline;
+}
+
 static void read_deregister(struct reader *r, struct frame_deregister *ret)
 {
 	u16 interface = take_u16(r);
@@ -199,6 +207,9 @@ static void read_body(struct reader *r, u8 type, struct frame *ret)
 		break;
 	case FRAME_REPORT:
 		report_read(r, &ret->report);
+		break;
+	case FRAME_DEADLINE:
+		read_deadline(r, &ret->deadline);
 		break;
 	case FRAME_REGISTER_REQUEST:
 		frame_read_register_request(r, &ret->register_request);
@@ -282,6 +293,7 @@ static bool is_writable(const struct frame *f)
 		return f->probe_reply.cost < IFACE_COSTS;
 	case FRAME_PAYLOAD:
 	case FRAME_OVERRIDE:
+	case FRAME_DEADLINE:
 	case FRAME_REGISTER_REQUEST:
 	case FRAME_DEREGISTER_REQUEST:
 	case FRAME_DEREGISTER_RESPONSE:
@@ -324,6 +336,9 @@ static void write_body(struct writer *w, const struct frame *f)
 		break;
 	case FRAME_REPORT:
 		report_write(w, &f->report);
+		break;
+	case FRAME_DEADLINE:
+		give_u32(w, f->deadline);
 		break;
 	case FRAME_REGISTER_REQUEST:
 		frame_write_register_request(w, &f->register_request);
@@ -386,6 +401,13 @@ void frame_put_payload_header(u8 p[static FRAME_PAYLOAD_HEADER], u16 tunnel, u32
 	p[0] = FRAME_PAYLOAD | FRAME_LAST;
 	put_u16(p + 1, tunnel);
 	put_u32(p + 3, sequence);
+}
+
+void frame_put_deadline(u8 p[static FRAME_DEADLINE_SIZE], u32 deadline)
+{
+	p[0] = FRAME_DEADLINE;
+	put_u16(p + 1, FRAME_DEADLINE_SIZE - FRAME_HEADER_SIZE);
+	put_u32(p + 3, deadline);
 }
 
 void frame_put_fragment_header(u8 p[static FRAME_FRAGMENT_HEADER], const struct frame_fragment *f)

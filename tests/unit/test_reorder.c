@@ -74,7 +74,7 @@ static void fetch(struct line *l)
 /* Payload number arrives in b. */
 static enum drop_reason arrive_in(struct line *l, u32 number, struct buf *b)
 {
-	const struct reorder_item item = { buf_data(b), number, buf_ref(b) };
+	const struct reorder_item item = { buf_data(b), number, buf_ref(b), 0 };
 	const u32 sequence = l->first + number;
 	enum drop_reason reason;
 
@@ -597,6 +597,30 @@ static void it_does_what_a_naive_model_does(void **state)
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
+static void nothing_is_held_beyond_its_deadline(void **state)
+{
+	struct test_heap heap;
+	const struct allocator a = test_allocator(&heap);
+	struct reorder_budget budget = { .limit = 10 };
+	struct reorder *r = reorder_create(&a, &budget);
+	struct pool *pool = pool_create(&a, 4);
+	struct buf *b = buf_get(pool);
+	struct reorder_item item = { buf_data(b), 1, b, START + 20 * NS_PER_MS };
+
+	(void)state;
+	reorder_set_wait(r, NS_PER_S);
+	assert_true(reorder_pass(r, 1));
+	assert_int_equal(reorder_put(r, START, 3, &item), DROP_NONE);
+	assert_int_equal(reorder_next_expiry(r), START + 19 * NS_PER_MS);
+	assert_false(reorder_next(r, START + 19 * NS_PER_MS - 1, &item));
+	assert_true(reorder_next(r, START + 19 * NS_PER_MS, &item));
+	assert_int_equal(item.deadline, START + 20 * NS_PER_MS);
+	buf_put(item.buf);
+	pool_destroy(pool);
+	reorder_destroy(&a, r);
+	assert_int_equal(heap.live, 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -622,6 +646,7 @@ int main(void)
 		TEST(the_end_gives_back_what_is_held),
 		TEST(without_memory_there_is_none),
 		TEST(it_does_what_a_naive_model_does),
+		cmocka_unit_test(nothing_is_held_beyond_its_deadline),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -229,6 +229,7 @@ static const struct example examples[] = {
 	    .report = { .kind = REPORT_PATH,
 			.queue = 0x0102,
 			.saved = UINT64_C(0x0102030405060708) } } },
+	{ "0b 0004 01020304", { .type = FRAME_DEADLINE, .deadline = 0x01020304 } },
 	{ "10 0020 0102 " SIX_HEX "02 03 05 fe" FOUR_HEX,
 	  { .type = FRAME_REGISTER_REQUEST,
 	    .register_request = { 0x0102, SIX, { 2, 3, 5, -2 }, FOUR } } },
@@ -690,6 +691,14 @@ static void headers_put_in_place_make_the_frame_of_the_data_behind_them(void **s
 	assert_int_equal(frame_next(&p, &size, &f), 1);
 	assert_ptr_equal(f.fragment.data, bytes + FRAME_FRAGMENT_HEADER);
 	assert_int_equal(f.fragment.total, 65536);
+
+	p = bytes;
+	size = FRAME_DEADLINE_SIZE;
+	frame_put_deadline(bytes, 0xfffefdfc);
+	assert_hex(bytes, FRAME_DEADLINE_SIZE, "0b 0004 fffefdfc");
+	assert_int_equal(frame_next(&p, &size, &f), 1);
+	assert_int_equal(size, 0);
+	assert_int_equal(f.deadline, 0xfffefdfc);
 }
 
 static void a_shard_header_put_in_place_makes_the_frame_of_the_data_behind_it(void **state)
