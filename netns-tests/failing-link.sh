@@ -108,8 +108,8 @@ lossless()
 
 # --- how soon it is left, and used again
 
-# Datagrams of data, not probes, that A gives to its eth1: one line for each, its time in microseconds.
-data() { sed -n "s/^\([0-9]*\)\.\([0-9]*\) IP ${ADDRESS[A/eth1]}.* length \([0-9]*\)\$/\1\2 \3/p" "$LAB/dump.log" | awk -v s=$SIZE '$2 >= s { print $1 }'; }
+# Datagrams of data, not probes, small or large, that A gives to its eth1: one line for each, its time in microseconds.
+data() { sed -n "s/^\([0-9]*\)\.\([0-9]*\) IP ${ADDRESS[A/eth1]}.* length \([0-9]*\)\$/\1\2 \3/p" "$LAB/dump.log" | awk -v s=$SIZE '$2 >= s && $2 < s + 200 { print $1 }'; }
 # used FROM TO: microseconds from FROM to the last of them before TO; -1: none.
 last_used() { data | awk -v from="$1" -v to="$2" 'BEGIN { at = from - 1 } $1 > from && $1 < to { at = $1 } END { print at - from }'; }
 # first_used FROM: microseconds until five of them came within 50 ms
