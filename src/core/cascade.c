@@ -303,6 +303,10 @@ void punch_take(struct engine *e, struct peer *p, const struct arrival *in,
 		return;
 	c = punch_context(e, p, in->now);
 	n = (u32)(pair - p->punch->pair);
+	if (f->kind != PUNCH_OFFER && f->kind != PUNCH_SHOT && !we_lead(e, p)) {
+		pair->nat = f->nat; /* whoever leads goes by what is offered */
+		pair->offered = true;
+	}
 	switch (f->kind) {
 	case PUNCH_OFFER:
 		hear_offer(e, p, in->now, pair, f);
