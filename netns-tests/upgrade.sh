@@ -5,16 +5,17 @@
 #                       |      `- drops what the routers send each other, while it is told to
 #                      map
 #
-# 500 numbered payloads a second go both ways all the time.
-# timeout: 90
+# Numbered payloads go both ways all the time, 500 a second and then 5,000; or RATES="20000".
+# timeout: 180
 # shellcheck source=netns-tests/lib/lab.sh
 . "$(dirname "$0")/lib/lab.sh"
 # shellcheck source=netns-tests/lib/pairs.sh
 . "$(dirname "$0")/lib/pairs.sh"
 lab_begin tun jq conntrack warpd warp-map warp netns/numbers
+RATES=${RATES:-500 5000}
 
 lab_internet
-pairs_map
+PAIRS_MAP='relay_limit: 100mbit' pairs_map
 host A
 host B
 uplink A eth0 nat=port-restricted
@@ -52,30 +53,37 @@ becomes()
 
 direct_way shut
 start_warpd A B
-becomes relayed relayed 2
-for end in A B; do receive "$end" "at-$end" udp:127.1.0.1:9001 -n 100000 -i 60000 -w 60000; done
-for end in A B; do send_along "$end" "from-$end" udp:127.1.0.1:9000 -n 100000 -r 500; done
-for_seconds 1 true
-direct_way open
-becomes direct directly 15
-direct_way shut
-becomes relayed_again relayed 3
-direct_way open
-becomes direct_again directly 15
 
-for end in A B; do stop "from-$end"; done
-# What is under way.
-nap 0.3
-for end in A B; do stop "at-$end"; done
-for pair in A:B B:A; do
-	from=from-${pair%:*} at=at-${pair#*:}
-	lost=$(($(said "$from" .sent) - $(said "$at" .unique)))
-	record upgrade "sent-$pair" "$(said "$from" .sent)" payloads ''
-	record upgrade "lost-$pair" "$lost" payloads '== 0'
-	record upgrade "longest-gap-$pair" "$(said "$at" .longest_gap_ms)" ms ''
-	check "nothing_is_lost/$pair" "$lost of $(said "$from" .sent), the longest run $(said "$at" .longest_run_lost)" \
-		[ "$lost" = 0 ]
-	check "nothing_twice/$pair" "$(told "$at")" [ "$(said "$at" .duplicated)" = 0 ]
-	check "nothing_corrupt/$pair" "$(told "$at")" [ "$(said "$at" .corrupt)" = 0 ]
-done
+# to_and_fro RATE
+to_and_fro()
+{
+	local end pair from at lost
+	direct_way shut
+	becomes "$1/relayed" relayed 3
+	for end in A B; do receive "$end" "at-$end-$1" udp:127.1.0.1:9001 -n 1000000 -i 60000 -w 60000; done
+	for end in A B; do send_along "$end" "from-$end-$1" udp:127.1.0.1:9000 -n 1000000 -r "$1"; done
+	for_seconds 1 true
+	direct_way open
+	becomes "$1/direct" directly 15
+	direct_way shut
+	becomes "$1/relayed_again" relayed 3
+	direct_way open
+	becomes "$1/direct_again" directly 15
+	for end in A B; do stop "from-$end-$1"; done
+	# What is under way.
+	nap 0.3
+	for end in A B; do stop "at-$end-$1"; done
+	for pair in A:B B:A; do
+		from=from-${pair%:*}-$1 at=at-${pair#*:}-$1
+		lost=$(($(said "$from" .sent) - $(said "$at" .unique)))
+		record upgrade "$1/sent-$pair" "$(said "$from" .sent)" payloads ''
+		record upgrade "$1/lost-$pair" "$lost" payloads '== 0'
+		record upgrade "$1/longest-gap-$pair" "$(said "$at" .longest_gap_ms)" ms ''
+		check "$1/nothing_is_lost/$pair" \
+			"$lost of $(said "$from" .sent), the longest run $(said "$at" .longest_run_lost)" [ "$lost" = 0 ]
+		check "$1/nothing_twice/$pair" "$(told "$at")" [ "$(said "$at" .duplicated)" = 0 ]
+		check "$1/nothing_corrupt/$pair" "$(told "$at")" [ "$(said "$at" .corrupt)" = 0 ]
+	done
+}
+for rate in $RATES; do to_and_fro "$rate"; done
 lab_end

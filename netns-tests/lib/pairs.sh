@@ -17,7 +17,7 @@ PAIR_LOST=     # payloads lost after the first one, both ends together
 PAIR_TWICE=    # payloads that came twice
 PAIR_NUMBER=0
 
-# pairs_map: with two addresses of two ports each, and TCP.
+# pairs_map: with two addresses of two ports each, and TCP. PAIRS_MAP has more lines of its configuration.
 pairs_map()
 {
 	local first second
@@ -30,6 +30,7 @@ pairs_map()
 		private_key_file: $(private_key map)
 		listen: ["$first:13116", "$first:13117", "$second:13116", "$second:13117"]
 		listen_tcp: ["$first:443"]
+		${PAIRS_MAP:-}
 	END
 	LAB_MAP_KEY=$(public_key map)
 	LAB_MAP="$first:13116"

@@ -64,9 +64,11 @@ int engine_create(struct engine **ret, const struct engine_options *options)
 	ratelim_init(&e->unknown_index, UNKNOWN_INDEX_RATE, UNKNOWN_INDEX_RATE);
 	for (u32 n = 0; n < MAX_MAPS; n++)
 		e->maps[n].expiry = TIME_NEVER;
+	e->recall = recall_create(&options->allocator, pool_available(options->pool));
 	e->allowedips = allowedips_create(&options->allocator);
-	r = e->allowedips ? create_hub(e) : -ENOMEM;
+	r = e->recall && e->allowedips ? create_hub(e) : -ENOMEM;
 	if (r < 0) {
+		recall_destroy(&options->allocator, e->recall);
 		allowedips_destroy(e->allowedips);
 		mem_free(&options->allocator, e, sizeof(*e));
 		return r;
@@ -80,6 +82,7 @@ static void drain_all(struct engine *e)
 	struct delivery delivery;
 
 	train_close(e);
+	recall_drain(e);
 	while (engine_next_delivery(e, &delivery))
 		buf_put(delivery.buf);
 }
@@ -101,6 +104,7 @@ void engine_destroy(struct engine *e)
 	for (u8 n = 0; n < MAX_IFACES; n++)
 		engine_iface_remove(e, 0, n);
 	hub_destroy(e->hub);
+	recall_destroy(&a, e->recall);
 	allowedips_destroy(e->allowedips);
 	crypto_wipe(&e->options.identity, sizeof(e->options.identity));
 	mem_free(&a, e, sizeof(*e));
@@ -289,6 +293,7 @@ void engine_expire(struct engine *e, u64 now)
 	order_expire(e, now);
 	nattest_expire(e, now);
 	redund_expire(e, now);
+	recall_expire(e, now);
 	offers_expire(e, now);
 	autosel_expire(e, now);
 	report_expire(e, now);
@@ -301,7 +306,7 @@ void engine_expire(struct engine *e, u64 now)
 			map_expire(e, &e->maps[n], now);
 	}
 	next = time_min(iface_next_expiry(e), fragment_next_expiry(e));
-	next = time_min(next, order_next_expiry(e));
+	next = time_min(next, time_min(order_next_expiry(e), recall_next_expiry(e)));
 	next = time_min(next, time_min(nattest_next_expiry(e), offers_next_expiry(e)));
 	next = time_min(next, time_min(redund_next_expiry(e), rebuild_next_expiry(e)));
 	next = time_min(next, time_min(autosel_next_expiry(e), report_next_expiry(e)));

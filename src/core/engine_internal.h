@@ -29,13 +29,14 @@
  *   relay.c     paths that lead through a map
  *   stream.c    the way to a map over TCP, where UDP is silent
  *   offers.c    what peers tell each other of where they may be reached
- *   recall.c    what left of late is sent again through a relay
+ *   recall.c    what left over paths that turn out to be silent is sent again over others
  *   view.c      pictures for people
  */
 #ifndef WARP_ENGINE_INTERNAL_H
 #define WARP_ENGINE_INTERNAL_H
 
 #include "offers.h"
+#include "recall.h"
 #include "warp/engine.h"
 #include "warp/hub.h"
 #include "warp/natclass.h"
@@ -126,6 +127,7 @@ struct flow {
 	u64 expected; /* how many have been numbered since the first received */
 	u64 arrived;  /* how many of those came */
 	u64 lost_before;
+	u32 recalled;            /* bytes that recall.c keeps of it */
 	struct reorder *order;   /* from the allocator; NULL: the tunnel is not ordered */
 	struct redund *redund;   /* the same; NULL: it sends no shards */
 	struct rebuild *rebuild; /* the same; NULL: no shard has come yet */
@@ -183,13 +185,14 @@ struct peer {
 	struct offered offered;
 	struct override overrides[MAX_OVERRIDES];
 	struct path paths[MAX_PEER_PATHS];
-	u64 used_mask;         /* paths in use */
-	u64 usable_mask;       /* live or degraded */
-	u64 backup_mask;       /* dead, but answered once */
-	u64 relay_mask;        /* lead through a map; of the usable ones those that are needed */
-	struct tiers tiers;    /* what is not needed is not in these masks */
-	struct recall *recall; /* from the allocator, NULL: no relay stands by */
-	struct punch *punch;   /* the same, NULL: no pair of interfaces was without a direct path */
+	u64 used_mask;       /* paths in use */
+	u64 usable_mask;     /* live or degraded */
+	u64 backup_mask;     /* dead, but answered once */
+	u64 live_mask;       /* answers come, whether or not it carries data */
+	u64 recall_live;     /* those that do both, when recall.c last looked */
+	u64 relay_mask;      /* lead through a map; of the usable ones those that are needed */
+	struct tiers tiers;  /* what is not needed is not in these masks */
+	struct punch *punch; /* from the allocator, NULL: no pair of interfaces was without a direct path */
 	bool transit_known;
 	i64 transit;      /* ns: what a datagram takes from there at least, by both clocks */
 	u64 direct_since; /* a path that is not relayed has been live since then, 0: none is */
@@ -286,6 +289,7 @@ struct engine {
 	struct tunnel tunnels[MAX_TUNNELS];
 	u16 tunnel_by_id[65536]; /* index + 1, 0: none */
 	struct train train;
+	struct recall *recall;
 	struct reassembly reassemblies[REASSEMBLIES];
 	struct reorder_budget reorder_budget;
 	struct redund *redunds; /* all that there are, for the timer */

@@ -69,17 +69,6 @@ bool relay_queue(struct engine *e, u64 now, u8 iface, struct buf *b, const struc
 void relay_receive(struct engine *e, const struct map *m, const struct arrival *in,
 		   const struct frame_relay *f);
 
-/* recall.c */
-/* A relay stands by from now on. Without memory nothing is kept. */
-void recall_open(struct engine *e, struct peer *p);
-void recall_close(struct engine *e, struct peer *p);
-/* A sealed datagram has left over direct paths only. */
-void recall_keep(struct peer *p, u64 now, u64 deadline, u16 tunnel, const u8 *data, u32 size);
-/* A probe of that time was answered over a direct path: so what was sent before has arrived. */
-void recall_answered(struct peer *p, u64 stamp);
-/* All direct paths are silent: sends everything again over these. */
-void recall_repeat(struct engine *e, struct peer *p, u64 now, u64 paths);
-
 /* mapquery.c */
 /* Ask again soon: a peer was added or lost. */
 void map_query_soon(struct engine *e, u64 now);

@@ -275,10 +275,6 @@ static void spare_relays(struct engine *e, struct peer *p, u64 now)
 		p->usable_mask |= select_best(p, relays, RELAY_COPIES);
 	if (p->usable_mask & ~p->relay_mask)
 		p->backup_mask &= ~p->relay_mask;
-	if (relays)
-		recall_open(e, p);
-	if (lost)
-		recall_repeat(e, p, now, p->usable_mask & p->relay_mask);
 	peer_arm(e, p, pathset_relay_expiry(p));
 }
 
@@ -287,11 +283,10 @@ static void spare_relays(struct engine *e, struct peer *p, u64 now)
 void pathset_update(struct engine *e, struct peer *p, u64 now)
 {
 	u32 before = p->datagram_max;
-	bool live = false;
 	u64 usable;
 
 	train_close(e);
-	p->usable_mask = p->backup_mask = p->relay_mask = 0;
+	p->usable_mask = p->backup_mask = p->relay_mask = p->live_mask = 0;
 	for (u64 mask = p->used_mask; mask; mask &= mask - 1) {
 		u32 n = (u32)__builtin_ctzll(mask);
 
@@ -301,7 +296,8 @@ void pathset_update(struct engine *e, struct peer *p, u64 now)
 			p->usable_mask |= bit(n);
 		else if (p->paths[n].state == PATH_DEAD)
 			p->backup_mask |= bit(n);
-		live |= p->paths[n].state == PATH_LIVE;
+		if (p->paths[n].state == PATH_LIVE)
+			p->live_mask |= bit(n);
 	}
 	policy_update(e, p, now);
 	spare_relays(e, p, now);
@@ -311,7 +307,8 @@ void pathset_update(struct engine *e, struct peer *p, u64 now)
 	if (p->datagram_max != before)
 		engine_notice(e, NOTICE_MTU, p->index, 0, 0);
 	tell_connection(e, p, now);
-	watch_silence(e, p, now, live);
+	watch_silence(e, p, now, p->live_mask != 0);
+	recall_repeat(e, p, now);
 }
 
 u64 pathset_skew(const struct peer *p)

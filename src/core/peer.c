@@ -245,8 +245,6 @@ static void take_reply(struct engine *e, struct peer *p, const struct arrival *i
 	if (path < 0)
 		return;
 	policy_told(e, p, in->now, path, reply->cost);
-	if (!path_relayed(&p->paths[path]) && !policy_resting(p, (u32)path))
-		recall_answered(p, reply->stamp);
 	offers_seen(e, &p->paths[path], in, &reply->seen);
 	grew = pmtu_answered(&p->paths[path].pmtu, in->now, reply->stamp);
 	if (path_take_reply(&p->paths[path], in->now, reply))

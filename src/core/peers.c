@@ -99,13 +99,13 @@ void engine_remove_peer(struct engine *e, u64 now, u16 peer)
 		return;
 	peer_close(e, p, now, CLOSE_REMOVED);
 	iface_forget_peer(e, peer);
+	recall_forget(e, peer, NO_INDEX);
 	engine_forget_deliveries(e, peer, NO_INDEX);
 	for (u32 n = 0; n < MAX_TUNNELS; n++) {
 		fragment_forget(e, peer, (u16)n);
 		flow_close(e, p, (u16)n);
 		leave_tunnel(&e->tunnels[n], peer);
 	}
-	recall_close(e, p);
 	punch_close(e, p, now);
 	report_forget(e, p);
 	allowedips_remove_peer(e->allowedips, peer);

@@ -229,7 +229,6 @@ static bool tier_serves(const struct engine *e, struct peer *p, enum iface_cost 
  * they work. So it does of relays that are cheaper. */
 static void awake(struct engine *e, struct peer *p, u64 now, u64 awoken)
 {
-	recall_repeat(e, p, now, awoken & p->usable_mask);
 	for (u64 mask = awoken | (p->relay_mask & ~p->tiers.resting); mask; mask &= mask - 1)
 		path_wake(&p->paths[__builtin_ctzll(mask)], now);
 	peer_arm(e, p, now);
@@ -244,8 +243,6 @@ static void rest(struct engine *e, struct peer *p, u64 now, u64 resting, u64 sta
 	p->tiers.stand_by = p->usable_mask & stand_by & ~p->relay_mask;
 	p->usable_mask &= ~resting;
 	p->backup_mask &= ~resting;
-	if (p->tiers.stand_by)
-		recall_open(e, p);
 	if (awoken)
 		awake(e, p, now, awoken);
 }

@@ -39,22 +39,39 @@ bool relay_possible(const struct engine *e, u8 iface, const struct endpoint *rel
 	return m->used && m->registrations[iface].state == REG_DONE;
 }
 
-/* A copy of b in the frame that the map forwards, in a buffer of its own; or NULL. */
-static struct buf *wrap(struct engine *e, u8 iface, const struct buf *b, const struct queued *q)
+/* Puts a datagram in the frame that the map forwards, sealed, behind what lies in wrapped. */
+static bool wrap_datagram(struct map *m, u64 now, struct buf *wrapped, const struct frame_relay *f)
 {
-	const struct frame_relay f = { .handle = get_u32(q->destination.address.bytes + 1),
-				       .to = q->destination.address.bytes[5],
-				       .from = iface };
-	struct buf *wrapped = buf_get(e->options.pool);
+	u8 *place = buf_data(wrapped) + wrapped->length;
 
-	if (!wrapped) {
-		drop_count(&e->drops, DROP_NO_BUFFER);
-		return NULL;
+	if (f->size + RELAY_OVERHEAD > buf_tailroom(wrapped))
+		return false;
+	frame_put_relay_header(place + WIRE_HEADER_SIZE, f);
+	memcpy(place + WIRE_HEADER_SIZE + FRAME_RELAY_HEADER, f->data, f->size);
+	if (assoc_seal(&m->assoc, now, place, FRAME_RELAY_HEADER + f->size) < 0)
+		return false;
+	wrapped->length += f->size + RELAY_OVERHEAD;
+	return true;
+}
+
+/* A copy of b, one datagram or a train, in a buffer of its own. */
+static bool wrap(struct map *m, u64 now, u8 iface, struct buf *b, const struct queued *q,
+		 struct buf *wrapped)
+{
+	const u32 step = b->segment ? b->segment : b->length;
+	struct frame_relay f = { .handle = get_u32(q->destination.address.bytes + 1),
+				 .to = q->destination.address.bytes[5],
+				 .from = iface };
+	bool fits = true;
+
+	for (u32 at = 0; fits && at < b->length; at += step) {
+		f.data = buf_data(b) + at;
+		f.size = b->length - at < step ? b->length - at : step;
+		fits = wrap_datagram(m, now, wrapped, &f);
 	}
-	memcpy(buf_data(wrapped), b->bytes + b->offset, b->length);
-	wrapped->length = b->length;
-	frame_put_relay_header(buf_push(wrapped, FRAME_RELAY_HEADER), &f);
-	return wrapped;
+	if (b->segment)
+		wrapped->segment = b->segment + RELAY_OVERHEAD;
+	return fits;
 }
 
 bool relay_queue(struct engine *e, u64 now, u8 iface, struct buf *b, const struct queued *q)
@@ -67,14 +84,16 @@ bool relay_queue(struct engine *e, u64 now, u8 iface, struct buf *b, const struc
 
 	if (!relay_possible(e, iface, &q->destination) || !map_way(e, m, iface, &way))
 		return false;
-	wrapped = wrap(e, iface, b, q);
-	if (!wrapped)
+	wrapped = buf_get(e->options.pool);
+	if (!wrapped) {
+		drop_count(&e->drops, DROP_NO_BUFFER);
 		return false;
+	}
 	outer.destination = way.to;
 	outer.socket = way.socket;
 	outer.relayed = true;
 	outer.map = (u8)(1 + relay_map(&q->destination));
-	if (map_session_seal(m, now, wrapped))
+	if (wrap(m, now, iface, b, q, wrapped))
 		queued = iface_queue(e, now, iface, wrapped, &outer);
 	buf_put(wrapped);
 	return queued;

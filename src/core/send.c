@@ -63,10 +63,15 @@ static u64 queue_copies(const struct sending *s, struct buf *b, bool fragment)
 	return queued;
 }
 
-static void keep(const struct sending *s, const u8 *datagram, u32 size)
+/* There are other ways than those that b was queued for. */
+static void keep(const struct sending *s, struct buf *b, u64 queued)
 {
-	if (s->p->recall && (!(s->mask & s->p->relay_mask) || s->p->tiers.stand_by))
-		recall_keep(s->p, s->now, s->now + patience(s), s->tunnel, datagram, size);
+	const struct recall_what what = { .peer = s->p->index,
+					  .tunnel = s->tunnel,
+					  .mask = queued,
+					  .until = s->now + patience(s) };
+
+	recall_keep(s->e, s->now, b, &what);
 }
 
 enum drop_reason seal_and_queue(const struct sending *s, struct buf *b, bool fragment,
@@ -81,7 +86,8 @@ enum drop_reason seal_and_queue(const struct sending *s, struct buf *b, bool fra
 		return DROP_NO_SESSION;
 	b->length += TAG_SIZE;
 	*ret_queued = queue_copies(s, b, fragment);
-	keep(s, buf_data(b), b->length);
+	if (*ret_queued && s->p->live_mask & ~s->mask)
+		keep(s, b, *ret_queued);
 	return *ret_queued ? DROP_NONE : DROP_QUEUE_FULL;
 }
 
@@ -129,8 +135,8 @@ static enum drop_reason join_train(const struct sending *s, u8 *place, u32 size)
 				 s->flow->next_sequence++);
 	if (assoc_seal(&s->p->assoc, s->now, place, lead + FRAME_PAYLOAD_HEADER + size) < 0)
 		return DROP_NO_SESSION;
+	recall_grown(s->e, s->e->train.buf, datagram);
 	count_copies(s, train_grow(s->e, datagram), datagram);
-	keep(s, place, datagram);
 	autosel_keep(s, s->flow->next_sequence - 1, place, datagram);
 	return DROP_NONE;
 }

@@ -327,6 +327,7 @@ void engine_remove_tunnel(struct engine *e, u16 tunnel)
 	if (!t)
 		return;
 	iface_forget_tunnel(e, tunnel);
+	recall_forget(e, NO_INDEX, tunnel);
 	fragment_forget(e, NO_INDEX, tunnel);
 	engine_forget_deliveries(e, NO_INDEX, tunnel);
 	for (u32 n = 0; n < e->peer_limit; n++) {

@@ -176,11 +176,15 @@ void streams_serve(struct daemon *d, struct link *l, const struct demand *demand
 int streams_send(struct daemon *d, struct link *l, const struct outgoing *out)
 {
 	struct link_stream *s = *find(l, &out->destination);
-	int r;
+	const u32 step = out->buf->segment ? out->buf->segment : out->size;
+	u8 *data = buf_data(out->buf) + out->from;
+	int r = 0;
 
 	if (!s || !s->connected)
 		return 0;
-	r = stream_send(s->stream, buf_data(out->buf), out->buf->length, ROOM);
+	for (u32 at = 0; r == 0 && at < out->size; at += step)
+		r = stream_send(s->stream, data + at,
+				out->size - at < step ? out->size - at : step, ROOM);
 	if (r == -EMSGSIZE)
 		return r;
 	if (r < 0 && r != -ENOBUFS)
