@@ -11,7 +11,8 @@
  * The cases that begin with a cipher's name are about libsodium as well. In all others sealing and opening
  * do nothing (`free` below): what is left is the core's own work.
  * rx and tx work on 1,400 bytes of IP in a routed tunnel, with one datagram a train; in those with _train,
- * 32 payloads share one.
+ * 32 payloads share one. In tx_1of2paths each payload goes over one of two paths that live: it is kept in
+ * case that path turns out to be silent.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -38,6 +39,7 @@ struct world {
 	u8 iface[2][PATHS];
 	u16 peer[2], tunnel[2];
 	u32 paths, train;
+	u32 copies;                  /* of what is sent: paths that it leaves on */
 	struct buf *ready[PAYLOADS]; /* what measured() works on */
 	u32 ready_count;
 	struct session *near, *far;
@@ -333,6 +335,7 @@ static void prepare_engines(struct world *w, const struct bench_case *c)
 {
 	w->paths = c->paths;
 	w->train = c->train;
+	w->copies = c->paths;
 	for (int side = 0; side < 2; side++) {
 		u8 key[KEY_SIZE];
 
@@ -371,6 +374,17 @@ static void prepare_payloads(struct world *w)
 	}
 }
 
+/* The same for a tunnel that uses one path at a time. */
+static void prepare_kept(struct world *w)
+{
+	const struct tunnel_options one = { .name = "one", .id = 8, .routed = true, .copies = 1 };
+
+	engine_remove_tunnel(w->engine[0], w->tunnel[0]);
+	check(engine_add_tunnel(w->engine[0], &one, &w->tunnel[0]) == 0, "tunnel");
+	w->copies = 1;
+	prepare_payloads(w);
+}
+
 /* Takes what is queued, as an edge that can send it all. */
 static u64 take(struct world *w)
 {
@@ -393,7 +407,7 @@ static void work_tx(struct world *w)
 		w->done += engine_send(w->engine[0], w->now, w->tunnel[0], w->ready[n]) ==
 			   DROP_NONE;
 		if ((n + 1) % w->train == 0)
-			check(take(w) == w->paths, "not as many trains as there should be");
+			check(take(w) == w->copies, "not as many trains as there should be");
 	}
 }
 
@@ -417,7 +431,7 @@ static void work_pieces(struct world *w)
 	for (u32 n = 0; n < PAYLOADS / TRAIN; n++) {
 		w->now += TRAIN * NS_PER_US;
 		engine_send_pieces(w->engine[0], w->now, w->tunnel[0], &pieces);
-		check(take(w) == w->paths, "not as many trains as there should be");
+		check(take(w) == w->copies, "not as many trains as there should be");
 		w->done += TRAIN;
 	}
 }
@@ -435,7 +449,7 @@ static void prepare_trains(struct world *w)
 			continue;
 		check(engine_outgoing(w->engine[0], w->now, w->iface[0][0], out, 64) == 1, "train");
 		w->ready[w->ready_count++] = copy_of(w, out[0].buf);
-		check(take(w) == w->paths, "not as many trains as there should be");
+		check(take(w) == w->copies, "not as many trains as there should be");
 	}
 }
 
@@ -500,6 +514,8 @@ static const struct bench_case cases[] = {
 	{ "tx_1path_pieces", NULL, work_pieces, 1, TRAIN, FREE, SIZE },
 	{ "tx_2paths", prepare_payloads, work_tx, 2, 1, FREE, SIZE },
 	{ "tx_2paths_train", prepare_payloads, work_tx, 2, TRAIN, FREE, SIZE },
+	{ "tx_1of2paths", prepare_kept, work_tx, 2, 1, FREE, SIZE },
+	{ "tx_1of2paths_train", prepare_kept, work_tx, 2, TRAIN, FREE, SIZE },
 	{ "rx", prepare_trains, work_rx, 1, 1, FREE, SIZE },
 	{ "rx_train", prepare_trains, work_rx, 1, TRAIN, FREE, SIZE },
 	{ "rx_copy", prepare_copies, work_copies, 2, 1, FREE, SIZE },

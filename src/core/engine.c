@@ -213,7 +213,10 @@ static void opened(struct engine *e, const struct arrival *in, const struct hub_
 		map_receive(e, r->assoc->owner, in, r);
 }
 
-void engine_receive_datagram(struct engine *e, struct arrival *in, u8 *data, u32 size)
+/* Inside of the loop over a train, where a call costs 5 % of what all of it does. */
+static inline __attribute__((always_inline)) void receive_datagram(struct engine *e,
+								   struct arrival *in, u8 *data,
+								   u32 size)
 {
 	struct hub_result r;
 
@@ -246,6 +249,11 @@ void engine_receive_datagram(struct engine *e, struct arrival *in, u8 *data, u32
 		rearm(e, r.assoc);
 }
 
+void engine_receive_datagram(struct engine *e, struct arrival *in, u8 *data, u32 size)
+{
+	receive_datagram(e, in, data, size);
+}
+
 void engine_receive(struct engine *e, u64 now, u8 iface, u16 socket, const struct endpoint *source,
 		    struct buf *b)
 {
@@ -262,7 +270,7 @@ void engine_receive(struct engine *e, u64 now, u8 iface, u16 socket, const struc
 
 		i->received_packets++;
 		i->received_bytes += size;
-		engine_receive_datagram(e, &in, buf_data(b) + at, size);
+		receive_datagram(e, &in, buf_data(b) + at, size);
 	}
 	if (i && b->length == 0)
 		drop_count(&e->drops, DROP_MALFORMED);
