@@ -5,6 +5,8 @@
  */
 #include "sim/world.h"
 
+#include <errno.h>
+
 #define PATHS 4u
 
 /* The bound that a binomial count with this mean stays below, but for once in a billion runs: six
@@ -101,6 +103,54 @@ static void every_datagram_sent_on_a_path_is_first_duplicate_or_lost(void **stat
 		truly_lost += w.a->iface[i].out.lost;
 	}
 	sim_compare(w.sim, told_lost, ==, truly_lost);
+	world_end(&w);
+}
+
+/* The kernel takes nothing for a while, or refuses it, at random: what passes its deadline, or is refused,
+ * has not been sent, although a probe behind it has told that it was. */
+static void what_never_left_is_in_nobodys_books(void **state)
+{
+	const struct tunnel_options quick = { .name = "quick", .send_deadline = MS(20) };
+	struct path_view sender, receiver;
+	struct tunnel_view tunnel;
+	struct sim_iface *i;
+	struct sim_flow *f;
+	struct world w;
+
+	(void)state;
+	world_pair(&w, __func__, 1, 1);
+	w.a->tunnel_count = w.b->tunnel_count = 0;
+	sim_tunnel(w.a, &quick);
+	sim_tunnel(w.b, &quick);
+	world_start(&w, SECONDS(2));
+	sim_run(w.sim, SECONDS(6));
+	i = &w.a->iface[0];
+	i->out.loss = 0.05;
+	f = sim_flow(w.a, 0, MS(1), 200, 0);
+	for (u64 n = 0; n < world_scale(300); n++) {
+		i->blocked = sim_rng_chance(&w.sim->rng, 0.3);
+		i->send_error = sim_rng_chance(&w.sim->rng, 0.05) ? ENOBUFS : 0;
+		sim_poke(w.a);
+		sim_run(w.sim, MS(sim_rng_below(&w.sim->rng, 100)));
+	}
+	f->stopped = true;
+	i->blocked = false;
+	i->send_error = 0;
+	i->out.loss = 0;
+	sim_poke(w.a);
+	sim_run(w.sim, SECONDS(11));
+	sim_settle(w.sim, SECONDS(1));
+	sim_check(w.sim, engine_view_tunnel(w.a->engine, 0, &tunnel));
+	sim_compare(w.sim, tunnel.drops.count[DROP_DEADLINE], >, 0);
+	sim_compare(w.sim, tunnel.drops.count[DROP_SEND_ERROR], >, 0);
+	sim_check(w.sim, sim_find_path(w.a, 0, i, NULL, &sender));
+	sim_check(w.sim, sim_find_path(w.b, 0, &w.b->iface[0], NULL, &receiver));
+	sim_compare(w.sim, sender.sent, ==,
+		    receiver.first + receiver.duplicate + receiver.received_lost);
+	sim_compare(w.sim, sender.sent_lost, ==, receiver.received_lost);
+	/* The link also lost handshakes, which are on no path. */
+	sim_compare(w.sim, sender.sent_lost, <=, i->out.lost);
+	sim_compare(w.sim, sender.sent_lost + 10, >=, i->out.lost);
 	world_end(&w);
 }
 
@@ -225,6 +275,7 @@ int main(void)
 		cmocka_unit_test(two_by_two_paths_of_ten_percent_loss_lose_one_in_ten_thousand),
 		cmocka_unit_test(a_single_path_loses_what_the_link_loses_and_no_more),
 		cmocka_unit_test(every_datagram_sent_on_a_path_is_first_duplicate_or_lost),
+		cmocka_unit_test(what_never_left_is_in_nobodys_books),
 		cmocka_unit_test(measured_loss_is_that_of_the_link),
 		cmocka_unit_test(a_link_cut_half_way_costs_nothing),
 		cmocka_unit_test(reordering_duplication_and_corruption_are_invisible),
