@@ -110,9 +110,9 @@ write A 1 "$b" "  - name: dgram
 bad dgram_gate 'dgram.*needs a restart'
 
 # A gate that another program's port keeps from opening is tried again.
-spawn A holder python3 -c 'import socket, time
+spawn A holder python3 -c 'import socket
 s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-s.bind(("127.1.0.1", 9300)); time.sleep(60)'
+s.bind(("127.1.0.1", 9300)); s.recv(1)'
 wait_until '[ -n "$(run_in A ss -Hlun "sport = 9300")" ]' 5
 INTERFACES=$'listen_port: 51900\n  interface_scan_interval: 1' write A 1 "$b" '  - name: late
     gate: { application_to_gate: "127.1.0.1:9300" }'

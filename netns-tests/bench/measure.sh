@@ -69,7 +69,9 @@ measure_tcp1()
 	local count
 	count=$(awk -v t="$TCP_SECONDS" 'BEGIN { printf "%d", (t - 0.6) * 1000 / 5 }')
 	: >"$LAB/ping.log"
-	spawn A ping sh -c "sleep 0.5; exec ping -n -i 0.005 -c $count -W 1 $TARGET"
+	# Once the stream has got going.
+	spawn A ping sh -c "until ss -Htni state established 'dport = 5201' | grep -q 'bytes_acked:[0-9]\{6\}'; do
+		sleep 0.02; done; exec ping -n -i 0.005 -c $count -W 1 $TARGET"
 	iperf tcp1_up 1
 	await ping 10
 	ping_samples ping_loaded "$count"

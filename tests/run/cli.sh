@@ -127,12 +127,10 @@ read -r question
 exec cat "$work/\$question"
 EOF
 chmod 700 "$work/answer"
-socat "UNIX-LISTEN:$work/sock,fork" "EXEC:$work/answer" 2>"$work/socat.log" &
+# At this level it says when it listens, and a few lines to each question.
+exec {said}< <(exec socat -d -d "UNIX-LISTEN:$work/sock,fork" "EXEC:$work/answer" 2>&1)
 daemon=$!
-for ((i = 0; i < 50; i++)); do
-	[ ! -S "$work/sock" ] || break
-	sleep 0.1
-done
+while read -r -t 10 -u "$said" line && [[ $line != *listening* ]]; do :; done
 
 key=$("$warp" pubkey <"$work/key")
 cat >"$work/status" <<EOF
