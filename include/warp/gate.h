@@ -75,6 +75,14 @@ const char *gate_describe(const struct conf_gate *conf, char text[static GATE_TE
 /* Do two configurations describe the same gate? */
 bool gate_conf_equal(const struct conf_gate *a, const struct conf_gate *b);
 
+/* What gates share; gate.c. */
+/* One that is not open yet. */
+struct gate gate_begin(const struct gate_ops *ops, const struct gate_options *options);
+/* Counts so many payloads that could not be read or delivered. */
+void gate_drop(struct gate *g, enum drop_reason reason, u32 count);
+/* Why sending to the application failed with this errno; closed: for what no other reason fits. */
+enum drop_reason gate_send_failed(int error, enum drop_reason closed);
+
 /* A buffer to read into, or NULL: there is none for gates. */
 static inline struct buf *gate_buf(struct gate *g)
 {

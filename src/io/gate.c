@@ -4,10 +4,42 @@
  */
 #include "warp/gate.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "warp/text.h"
+
+struct gate gate_begin(const struct gate_ops *ops, const struct gate_options *options)
+{
+	return (struct gate){ .ops = ops,
+			      .engine = options->engine,
+			      .pool = options->pool,
+			      .tunnel = options->tunnel,
+			      .reserve = options->reserve,
+			      .offload = options->offload,
+			      .fd = -1 };
+}
+
+void gate_drop(struct gate *g, enum drop_reason reason, u32 count)
+{
+	while (count--)
+		engine_gate_dropped(g->engine, g->tunnel, reason);
+}
+
+enum drop_reason gate_send_failed(int error, enum drop_reason closed)
+{
+	switch (error) {
+	case EAGAIN:
+	case ENOBUFS:
+	case ENOMEM:
+		return DROP_GATE_FULL;
+	case EMSGSIZE:
+		return DROP_TOO_LARGE;
+	default:
+		return closed;
+	}
+}
 
 static int open_kind(struct gate **ret, const struct gate_options *options,
 		     const struct conf_gate *conf, struct conf_error *ret_error)

@@ -41,11 +41,6 @@ static struct gate_tun *gate_tun(struct gate *g)
 	return (struct gate_tun *)g;
 }
 
-static void drop(struct gate_tun *t, enum drop_reason reason)
-{
-	engine_gate_dropped(t->gate.engine, t->gate.tunnel, reason);
-}
-
 /* --- from the kernel -------------------------------------------------------------------------- */
 
 /* There is no buffer: what waits is dropped, as later it would only be older. */
@@ -55,7 +50,7 @@ static void discard(struct gate_tun *t)
 	u32 i;
 
 	for (i = 0; i < BATCH && read(t->gate.fd, scratch, sizeof(scratch)) > 0; i++)
-		drop(t, DROP_NO_BUFFER);
+		gate_drop(&t->gate, DROP_NO_BUFFER, 1);
 }
 
 static void read_failed(struct gate_tun *t, int error)
@@ -81,7 +76,7 @@ static void take_packet(struct gate_tun *t, u64 now, struct buf *b)
 	if (r > 0)
 		engine_send_pieces(t->gate.engine, now, t->gate.tunnel, &cut.pieces);
 	else
-		drop(t, DROP_MALFORMED);
+		gate_drop(&t->gate, DROP_MALFORMED, 1);
 	buf_put(b);
 }
 
@@ -118,8 +113,8 @@ static void write_joined(struct gate_tun *t, struct joined *j)
 	if (!packets)
 		return;
 	error = tun_write_parts(t->tun, j->iov, join_finish(j));
-	for (; error && packets; packets--)
-		drop(t, error == EAGAIN ? DROP_GATE_FULL : DROP_SEND_ERROR);
+	if (error)
+		gate_drop(&t->gate, gate_send_failed(error, DROP_SEND_ERROR), packets);
 	join_clear(j);
 }
 
@@ -138,7 +133,7 @@ static void write_alone(struct gate_tun *t, const struct delivery *d)
 	int error;
 
 	if (!tun_write(t->tun, &(struct iovec){ d->data, d->size }, 1, &error))
-		drop(t, error == EAGAIN ? DROP_GATE_FULL : DROP_SEND_ERROR);
+		gate_drop(&t->gate, gate_send_failed(error, DROP_SEND_ERROR), 1);
 	buf_put(d->buf);
 }
 
@@ -264,13 +259,7 @@ int gate_open_tun(struct gate **ret, const struct gate_options *options,
 	int error = -ENOMEM;
 
 	if (t) {
-		t->gate = (struct gate){ .ops = &tun_ops,
-					 .engine = options->engine,
-					 .pool = options->pool,
-					 .tunnel = options->tunnel,
-					 .reserve = options->reserve,
-					 .offload = options->offload,
-					 .fd = -1 };
+		t->gate = gate_begin(&tun_ops, options);
 		error = set_up(t, conf);
 	}
 	if (error) {

@@ -68,17 +68,6 @@ static struct gate_udp *gate_udp(struct gate *g)
 	return (struct gate_udp *)g;
 }
 
-static void drop(struct gate_udp *u, enum drop_reason reason)
-{
-	engine_gate_dropped(u->gate.engine, u->gate.tunnel, reason);
-}
-
-static void drop_some(struct gate_udp *u, enum drop_reason reason, u32 count)
-{
-	while (count--)
-		drop(u, reason);
-}
-
 static void set_target(struct gate_udp *u, const struct endpoint *target)
 {
 	if (endpoint_equal(&u->target, target))
@@ -99,7 +88,7 @@ static void read_errors(struct gate_udp *u)
 	for (i = 0; i < ERRORS_AT_ONCE; i++) {
 		if (recvmsg(u->gate.fd, &message, MSG_ERRQUEUE | MSG_DONTWAIT) < 0)
 			return;
-		drop_some(u, DROP_GATE_CLOSED, u->last_sent);
+		gate_drop(&u->gate, DROP_GATE_CLOSED, u->last_sent);
 	}
 }
 
@@ -112,7 +101,7 @@ static void discard(struct gate_udp *u)
 	for (i = 0; i < BATCH; i++) {
 		if (recv(u->gate.fd, &nothing, sizeof(nothing), MSG_DONTWAIT) < 0)
 			return;
-		drop(u, DROP_NO_BUFFER);
+		gate_drop(&u->gate, DROP_NO_BUFFER, 1);
 	}
 }
 
@@ -142,7 +131,7 @@ static void send_cut(struct gate_udp *u, u64 now, struct buf *train, u32 segment
 		size = train->length - at < segment ? train->length - at : segment;
 		b = gate_buf(&u->gate);
 		if (!b) {
-			drop(u, DROP_NO_BUFFER);
+			gate_drop(&u->gate, DROP_NO_BUFFER, 1);
 			continue;
 		}
 		memcpy(buf_data(b), buf_data(train) + at, size);
@@ -174,10 +163,10 @@ static void take(struct gate_udp *u, u64 now, u32 i)
 
 	if (endpoint_from_sockaddr(&u->in.source[i], m->msg_hdr.msg_namelen, &source) < 0 ||
 	    !address_is_loopback(&source.address)) {
-		drop(u, DROP_NOT_ALLOWED);
+		gate_drop(&u->gate, DROP_NOT_ALLOWED, 1);
 		buf_put(b);
 	} else if (!m->msg_len) {
-		drop(u, DROP_MALFORMED);
+		gate_drop(&u->gate, DROP_MALFORMED, 1);
 		buf_put(b);
 	} else {
 		if (u->learn)
@@ -209,20 +198,6 @@ static void udp_readable(struct gate *g, u64 now)
 }
 
 /* --- to the application ------------------------------------------------------------------- */
-
-static enum drop_reason send_failed(int error)
-{
-	switch (error) {
-	case EAGAIN:
-	case ENOBUFS:
-	case ENOMEM:
-		return DROP_GATE_FULL;
-	case EMSGSIZE:
-		return DROP_TOO_LARGE;
-	default:
-		return DROP_SEND_ERROR;
-	}
-}
 
 /* How many payloads from `from` on make one message: all of one size, but the last may be less. */
 static u32 train_length(const struct gate_udp *u, u32 from)
@@ -297,7 +272,7 @@ static u32 send_some(struct gate_udp *u, u32 from, u32 *refusals)
 	first = (u32)u->out.message[0].msg_hdr.msg_iovlen;
 	if (give_up_trains(u, first, errno))
 		return 0;
-	drop_some(u, send_failed(errno), first);
+	gate_drop(&u->gate, gate_send_failed(errno, DROP_SEND_ERROR), first);
 	return first;
 }
 
@@ -319,7 +294,7 @@ static void udp_deliver(struct gate *g, const struct delivery *d)
 	u32 i;
 
 	if (!u->to_size) {
-		drop(u, DROP_GATE_CLOSED);
+		gate_drop(&u->gate, DROP_GATE_CLOSED, 1);
 		buf_put(d->buf);
 		return;
 	}
@@ -426,13 +401,7 @@ int gate_open_udp(struct gate **ret, const struct gate_options *options,
 	int error = -ENOMEM;
 
 	if (u) {
-		u->gate = (struct gate){ .ops = &udp_ops,
-					 .engine = options->engine,
-					 .pool = options->pool,
-					 .tunnel = options->tunnel,
-					 .reserve = options->reserve,
-					 .offload = options->offload,
-					 .fd = -1 };
+		u->gate = gate_begin(&udp_ops, options);
 		u->learn = conf->gate_to_application.address.family == 0;
 		set_target(u, &conf->gate_to_application);
 		u->local = conf->application_to_gate;

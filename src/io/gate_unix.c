@@ -103,11 +103,6 @@ static void sender_end(struct gate_unix *u, struct sender *s)
 	poll_change(u, EPOLL_CTL_MOD, s->fd, 0, index_of(u, s));
 }
 
-static void drop(struct gate_unix *u, enum drop_reason reason)
-{
-	engine_gate_dropped(u->gate.engine, u->gate.tunnel, reason);
-}
-
 /* --- from the application ----------------------------------------------------------------- */
 
 /* Takes the first payload out of the kernel's queue: room for none of it discards all of it. */
@@ -137,7 +132,7 @@ static bool is_empty_message(const struct gate_unix *u, const struct sender *s)
 static enum look refuse(struct gate_unix *u, const struct sender *s, enum drop_reason reason)
 {
 	if (reason != DROP_NONE)
-		drop(u, reason);
+		gate_drop(&u->gate, reason, 1);
 	consume(s);
 	return LOOK_CONSUMED;
 }
@@ -314,8 +309,8 @@ static void unix_flush(struct gate *g)
 	}
 	unix_out_finish(&u->out);
 	for (i = 0; i < DROP_REASONS; i++) {
-		for (; u->out.lost[i]; u->out.lost[i]--)
-			drop(u, (enum drop_reason)i);
+		gate_drop(g, (enum drop_reason)i, (u32)u->out.lost[i]);
+		u->out.lost[i] = 0;
 	}
 }
 
@@ -423,12 +418,8 @@ int gate_open_unix(struct gate **ret, const struct gate_options *options,
 		 conf->path);
 	if (!u)
 		return error;
-	u->gate = (struct gate){ .ops = &unix_ops,
-				 .engine = options->engine,
-				 .pool = options->pool,
-				 .tunnel = options->tunnel,
-				 .reserve = options->reserve,
-				 .fd = epoll_create1(EPOLL_CLOEXEC) };
+	u->gate = gate_begin(&unix_ops, options);
+	u->gate.fd = epoll_create1(EPOLL_CLOEXEC);
 	u->name.fd = -1;
 	u->type = conf->type;
 	for (i = 0; i < MAX_CLIENTS; i++)

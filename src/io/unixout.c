@@ -10,6 +10,8 @@
 
 #include <errno.h>
 
+#include "warp/gate.h"
+
 void unix_out_add(struct unix_out *o, const struct delivery *d)
 {
 	u32 n = o->count++;
@@ -20,23 +22,9 @@ void unix_out_add(struct unix_out *o, const struct delivery *d)
 	o->heard[n] = false;
 }
 
-static enum drop_reason send_failed(int error)
-{
-	switch (error) {
-	case EAGAIN:
-	case ENOBUFS:
-	case ENOMEM:
-		return DROP_GATE_FULL;
-	case EMSGSIZE:
-		return DROP_TOO_LARGE;
-	default:
-		return DROP_GATE_CLOSED;
-	}
-}
-
 static void message_failed(struct unix_out *o, u32 n, int error)
 {
-	enum drop_reason reason = send_failed(error);
+	enum drop_reason reason = gate_send_failed(error, DROP_GATE_CLOSED);
 
 	if (reason == DROP_GATE_CLOSED)
 		return;
