@@ -23,10 +23,10 @@
 
 #include <string.h>
 
-#define RING 4096u                /* a power of two */
+#define RING 8192u                /* a power of two */
 #define RECALL_AGE (2 * NS_PER_S) /* whatever the tunnel's deadline */
-#define RECALL_BYTES (1u << 20)   /* in all */
-#define FLOW_BYTES (512u << 10)   /* of one tunnel to one peer */
+#define RECALL_BYTES (2u << 20)   /* in all */
+#define FLOW_BYTES (1u << 20)     /* of one tunnel to one peer */
 #define SMALL_BYTES (64u << 10)   /* a flow that has less gets room */
 #define SHORT_TRAIN (16u << 10)   /* below it, a train goes to the shelf */
 #define POOL_SHARE 4u             /* of the pool's buffers at most one in so many */

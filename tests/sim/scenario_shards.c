@@ -149,7 +149,7 @@ static void a_burst_shorter_than_max_delay_on_one_of_two_links_costs_nothing(voi
 		/* What a link that seems dead has not shown to have carried is sent again: half of all, for
 		 * a third of a second each time. At low rates that comes before parity. */
 		sim_compare(w.sim, overhead(&w), <=, 1690 + 1690 / 2 * 350 / 750);
-		sim_compare(w.sim, repaired(&w), >=, intervals[n] > MS(1) ? 0 : 24);
+		sim_compare(w.sim, repaired(&w), >=, intervals[n] > MS(1) / 2 ? 0 : 24);
 		world_end(&w);
 	}
 }
