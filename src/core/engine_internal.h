@@ -355,6 +355,8 @@ void iface_mapped_reached(struct engine *e, u64 now, u8 iface, const struct endp
 void iface_failed(struct engine *e, struct iface *i, u8 iface, u64 now);
 /* Its policy may have another rate_limit now. */
 void iface_limit_rate(struct engine *e, u64 now, u8 iface);
+/* It does not rest any more. */
+void iface_wake(struct engine *e, u8 iface);
 u64 iface_next_expiry(const struct engine *e);
 void iface_expire(struct engine *e, u64 now);
 

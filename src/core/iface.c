@@ -53,8 +53,11 @@ void iface_queue_bytes(struct engine *e, u64 now, u8 iface, u16 socket,
 	buf_put(b);
 }
 
+/* Where TCP works, what the kernel says of UDP is no reason to do nothing. */
 static void iface_rest(struct engine *e, struct iface *i, u8 iface, u64 now)
 {
+	if (stream_leads(e, iface))
+		return;
 	i->resting = true;
 	i->rest_until = now + REST_TIME;
 	e->resting_mask |= 1u << iface;
@@ -229,6 +232,12 @@ u64 iface_next_expiry(const struct engine *e)
 	for (u32 mask = e->paced_mask; mask; mask &= mask - 1)
 		at = time_min(at, e->ifaces[__builtin_ctz(mask)]->paced_until);
 	return at;
+}
+
+void iface_wake(struct engine *e, u8 iface)
+{
+	e->ifaces[iface]->resting = false;
+	e->resting_mask &= ~(1u << iface);
 }
 
 void iface_expire(struct engine *e, u64 now)

@@ -48,6 +48,8 @@ void stream_registered(struct map *m, u64 now, u8 iface);
 void stream_suspect(struct engine *e, struct map *m, u64 now, u8 iface);
 /* The initiation in flight, over all streams that lead. */
 void stream_send_initiation(struct engine *e, struct map *m, u64 now);
+/* Is any map spoken to over TCP on iface? */
+bool stream_leads(const struct engine *e, u8 iface);
 /* Closes what does not lead to m any more. */
 void stream_check(struct engine *e, struct map *m, u64 now, u8 iface);
 /* iface leads further than before: what is due later is tried now. */

@@ -101,6 +101,7 @@ static void lead(struct engine *e, struct map *m, u64 now, u8 iface)
 	struct registration *r = &m->registrations[iface];
 
 	set_leads(e, m, iface, true);
+	iface_wake(e, iface);
 	s->settle = false;
 	s->udp_tries = 0;
 	s->udp_at = now + UDP_FIRST;
@@ -140,6 +141,15 @@ void engine_stream_closed(struct engine *e, u64 now, u8 iface, const struct endp
 		if (m->used && s->state != MAP_STREAM_NONE && endpoint_equal(&s->remote, remote))
 			stream_ended(e, m, now, iface);
 	}
+}
+
+bool stream_leads(const struct engine *e, u8 iface)
+{
+	bool leads = false;
+
+	for (u32 n = 0; n < MAX_MAPS; n++)
+		leads |= e->maps[n].used && e->maps[n].streams[iface].leads;
+	return leads;
 }
 
 /* --- what is said ---------------------------------------------------------------------------- */

@@ -187,6 +187,27 @@ static void refused_connections_are_tried_ever_less_often(void **state)
 	world_end(&l.w);
 }
 
+/* As a firewall of the host itself does it: each datagram is an error. */
+static void where_the_kernel_sends_no_udp_tcp_is_used(void **state)
+{
+	struct line l;
+
+	(void)state;
+	world_meet(&l.w, __func__, WORLD_PUBLIC, WORLD_PUBLIC);
+	l.w.a->iface[0].send_error = 1; /* EPERM */
+	world_start(&l.w, SECONDS(1));
+	l.there = sim_flow(l.w.a, 0, INTERVAL, 200, 0);
+	l.back = sim_flow(l.w.b, 0, INTERVAL, 200, 0);
+	sim_run(l.w.sim, SECONDS(30));
+	check_gap(&l, MS(200));
+	sim_check(l.w.sim, by_stream(l.w.a));
+	l.w.a->iface[0].send_error = 0;
+	sim_run(l.w.sim, SECONDS(40));
+	sim_check(l.w.sim, !by_stream(l.w.a));
+	check_gap(&l, MS(200));
+	world_end(&l.w);
+}
+
 /* Some networks accept connections in the name of whoever they are for, and then swallow all. */
 static void a_connection_that_leads_nowhere_is_given_up(void **state)
 {
@@ -286,6 +307,7 @@ int main(void)
 		cmocka_unit_test(a_stream_that_a_nat_forgot_is_opened_anew),
 		cmocka_unit_test(a_map_that_restarts_is_found_again),
 		cmocka_unit_test(refused_connections_are_tried_ever_less_often),
+		cmocka_unit_test(where_the_kernel_sends_no_udp_tcp_is_used),
 		cmocka_unit_test(a_connection_that_leads_nowhere_is_given_up),
 		cmocka_unit_test(udp_that_comes_back_takes_over_without_loss),
 		cmocka_unit_test(udp_that_goes_is_replaced),

@@ -109,7 +109,7 @@ static const char everything[] = HEAD
 	"  port_mapping_lifetime: 2m\n"
 	"warp_map:\n"
 	"  - { address: map.example.net, public_key: " KEY_3 " }\n"
-	"  - { address: '[2001:db8::5]:99', public_key: " PSK " }\n"
+	"  - { address: '[2001:db8::5]:99', public_key: " PSK ", tcp_port: 0 }\n"
 	"far_gate:\n"
 	"  - name: b\n"
 	"    public_key: " KEY_2 "\n"
@@ -181,6 +181,8 @@ static void interfaces_and_maps_are_as_written(void **state)
 	assert_string_equal(c->maps[0].address.host, "map.example.net");
 	assert_int_equal(c->maps[0].address.port, 13116);
 	assert_key(c->maps[0].public_key, KEY_3);
+	assert_int_equal(c->maps[0].tcp_port, 443);
+	assert_int_equal(c->maps[1].tcp_port, 0);
 	assert_true(c->maps[1].address.numeric);
 	assert_string_equal(endpoint_text(&c->maps[1].address.endpoint), "[2001:db8::5]:99");
 	conf_free(c);
@@ -424,6 +426,9 @@ static void a_map_needs_only_a_key(void **state)
 	assert_int_equal(c->listen_count, 2);
 	assert_string_equal(endpoint_text(&c->listen[0]), "0.0.0.0:13116");
 	assert_string_equal(endpoint_text(&c->listen[1]), "[::]:13116");
+	assert_int_equal(c->listen_tcp_count, 2);
+	assert_string_equal(endpoint_text(&c->listen_tcp[0]), "0.0.0.0:443");
+	assert_string_equal(endpoint_text(&c->listen_tcp[1]), "[::]:443");
 	assert_int_equal(c->client_expiry, 60 * NS_PER_S);
 	assert_int_equal(c->max_nodes, 100000);
 	assert_null(c->allowed_clients);
@@ -434,12 +439,14 @@ static void a_map_needs_only_a_key(void **state)
 static void a_map_is_as_written(void **state)
 {
 	struct conf_map_server *c = parse_map(HEAD "listen: 192.0.2.1:5\n"
+						   "listen_tcp: []\n"
 						   "client_expiry: 2m\n"
 						   "max_nodes: 12\n"
 						   "allowed_clients: [" KEY_2 ", " KEY_3 "]\n");
 
 	(void)state;
 	assert_int_equal(c->listen_count, 1);
+	assert_int_equal(c->listen_tcp_count, 0);
 	assert_string_equal(endpoint_text(&c->listen[0]), "192.0.2.1:5");
 	assert_int_equal(c->client_expiry, 120 * NS_PER_S);
 	assert_int_equal(c->max_nodes, 12);

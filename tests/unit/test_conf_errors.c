@@ -287,6 +287,10 @@ static const struct mistake {
 static const struct mistake map_mistakes[] = {
 	{ "listen: 0.0.0.0:5\n", "1:1", "private_key_file is missing here" },
 	{ HEAD "listen: []\n", "2:9", "listen is an empty list" },
+	{ HEAD "listen_tcp: 443\n", "2:13",
+	  "listen_tcp must be address:port, such as 0.0.0.0:443" },
+	{ HEAD "listen_tcp: [\"[::]:443\", \"[::]:443\"]\n", "2:26",
+	  "listen_tcp: [::]:443 is there twice" },
 	{ HEAD "listen: 13116\n", "2:9", "listen must be address:port" },
 	{ HEAD "listen: [0.0.0.0:5, '[::]:0']\n", "2:21", "is 0; ports are 1 to 65535" },
 	{ HEAD "listen: [0.0.0.0:5, 0.0.0.0:5]\n", "2:21", "0.0.0.0:5 is there twice" },
