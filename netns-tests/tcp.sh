@@ -131,6 +131,7 @@ private_key_file: $(private_key other)
 listen: ["${ADDRESS[map/eth0]}:13200"]
 listen_tcp: ["${ADDRESS[map/eth0]}:443"]
 END
+: >"$LAB/other.log"
 spawn map other "$WARP_BUILD/warp-map" -c "$LAB/other.yaml"
 check a_taken_port_is_no_reason_to_end "$(cat "$LAB/other.log")" wait_until 'listens map udp 13200' 5
 check a_taken_port_is_told "$(cat "$LAB/other.log")" \

@@ -104,17 +104,16 @@ static void lead(struct engine *e, struct map *m, u64 now, u8 iface)
 	iface_wake(e, iface);
 	s->settle = false;
 	s->udp_tries = 0;
-	s->udp_at = now + UDP_FIRST;
+	s->udp_at = s->udp_known ? now : now + UDP_FIRST;
 	s->until = now + ANSWER_TIME;
 	if (r->state == REG_WANTED || r->state == REG_DONE) {
 		r->next = now;
 		r->tries = 0;
 	}
 	m->next_query = time_min(m->next_query, now);
-	if (assoc_initiation(&m->assoc))
-		stream_send_initiation(e, m, now);
-	else if (s->failures || !assoc_ready(&m->assoc, now))
-		assoc_kick(e->hub, &m->assoc, now);
+	stream_send_initiation(e, m, now);
+	if (s->failures || !(assoc_initiation(&m->assoc) || assoc_ready(&m->assoc, now)))
+		assoc_kick(e->hub, &m->assoc, now); /* over UDP too: it may be back as well */
 	map_arm(e, m, now);
 }
 

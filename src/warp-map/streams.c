@@ -27,6 +27,7 @@
 #include "warp/sockaddr.h"
 #include "warp/stream.h"
 #include "warp/text.h"
+#include "warp/wire.h"
 
 #define ACCEPTS 64u /* in one wake-up */
 #define BACKLOG 512
@@ -91,7 +92,7 @@ static u16 bucket_of(const struct streams *s, const struct address *a)
 
 	memcpy(prefix.bytes, a->bytes, a->family == 4 ? 3 : 6);
 	crypto_mac(mac, s->seed, sizeof(s->seed), (const u8 *)&prefix, sizeof(prefix));
-	return (u16)((mac[0] | mac[1] << 8) % BUCKETS);
+	return (u16)(get_u16(mac) % BUCKETS);
 }
 
 /* --- connections -------------------------------------------------------------------------- */
