@@ -233,12 +233,12 @@ struct map_stream {
 	enum map_stream_state state;
 	bool leads;             /* the map is spoken to over it, since UDP is silent */
 	bool settle;            /* UDP is back, and has not been registered for sure yet */
-	bool udp_known;         /* the map has answered over UDP on this interface */
 	struct endpoint remote; /* where it leads to */
 	u64 asked_at;           /* the first question over UDP since its last answer, 0: none */
-	u64 again_at;           /* it is opened no earlier */
-	u64 until;              /* what is being opened, is not answered over or not needed, goes */
-	u64 udp_at;             /* UDP is tried next, while the stream leads */
+	u64 answer_time; /* how long an answer over UDP takes, rather too long; 0: there was none */
+	u64 again_at;    /* it is opened no earlier */
+	u64 until;       /* what is being opened, is not answered over or not needed, goes */
+	u64 udp_at;      /* UDP is tried next, while the stream leads */
 	u32 udp_tries;
 	u32 failures; /* since it was last answered over */
 };

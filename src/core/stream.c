@@ -3,7 +3,7 @@
  * stream.c - the way to a map over TCP, for an interface on which UDP to it is silent.
  *
  *   NONE     what went to the map over UDP was not answered for a while: the edge is asked for a
- *            connection (at most PATIENCE_FIRST later, where UDP has never been answered)
+ *            connection
  *   OPENING  UDP is tried on. If it is answered, nothing comes of the connection
  *   OPEN     leads: what is said to the map, and what it forwards, goes over the connection. UDP is
  *            tried now and then; when it is answered it is taken again, the interface is registered
@@ -18,7 +18,10 @@
 /* RFC 8305 (Happy Eyeballs) 8: the next attempt begins no less than 100 ms after the first. What is
  * to be there in a second has to wait for two handshakes after this one. */
 #define PATIENCE_FIRST (100 * NS_PER_MS)
-#define PATIENCE (1 * NS_PER_S) /* where UDP was answered before: something may just be lost */
+/* Where UDP was answered before, a question or two may just be lost. */
+#define PATIENCE_LEAST (400 * NS_PER_MS)
+#define PATIENCE_MOST (2 * NS_PER_S)
+#define PATIENCE_ANSWERS 4u /* as long as so many answers */
 #define OPENING_TIME (5 * NS_PER_S)
 #define ANSWER_TIME (5 * NS_PER_S) /* some networks accept connections in the name of everybody */
 #define STAND_BY (15 * NS_PER_S)
@@ -104,7 +107,7 @@ static void lead(struct engine *e, struct map *m, u64 now, u8 iface)
 	iface_wake(e, iface);
 	s->settle = false;
 	s->udp_tries = 0;
-	s->udp_at = s->udp_known ? now : now + UDP_FIRST;
+	s->udp_at = s->answer_time ? now : now + UDP_FIRST;
 	s->until = now + ANSWER_TIME;
 	if (r->state == REG_WANTED || r->state == REG_DONE) {
 		r->next = now;
@@ -184,7 +187,11 @@ void stream_send_initiation(struct engine *e, struct map *m, u64 now)
 
 static u64 patience(const struct map_stream *s)
 {
-	return s->udp_known ? PATIENCE : PATIENCE_FIRST;
+	u64 wanted = s->answer_time * PATIENCE_ANSWERS;
+
+	if (!s->answer_time)
+		return PATIENCE_FIRST;
+	return time_min(wanted > PATIENCE_LEAST ? wanted : PATIENCE_LEAST, PATIENCE_MOST);
 }
 
 /* When UDP counts as silent. */
@@ -217,6 +224,16 @@ static void udp_is_back(struct engine *e, struct map *m, u64 now, u8 iface)
 	map_arm(e, m, now);
 }
 
+/* From the first question that was not answered on: what is lost makes it longer. */
+static void measure(struct map_stream *s, u64 now)
+{
+	u64 time = s->asked_at ? now - s->asked_at + 1 : 1, before = s->answer_time / 8 * 7;
+
+	if (s->asked_at || !s->answer_time)
+		s->answer_time = time > before ? time : before;
+	s->asked_at = 0;
+}
+
 void stream_answered(struct engine *e, struct map *m, const struct arrival *in)
 {
 	struct map_stream *s = stream_of(m, in->iface);
@@ -229,8 +246,7 @@ void stream_answered(struct engine *e, struct map *m, const struct arrival *in)
 	}
 	if (in->socket != 0 || in->source.address.family == ADDRESS_RELAY)
 		return;
-	s->asked_at = 0;
-	s->udp_known = true;
+	measure(s, in->now);
 	if (s->state == MAP_STREAM_OPENING)
 		close_stream(e, m, in->iface);
 	else if (s->leads)
