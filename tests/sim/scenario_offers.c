@@ -137,7 +137,8 @@ static void an_offer_that_is_lost_is_made_again(void **state)
 	for (u32 n = 0; n < 5; n++) {
 		struct way way = { .w = &w, .of_a = world_attach(w.a, WORLD_PUBLIC, 3 + n, NULL) };
 
-		sim_check(w.sim, sim_run_until(w.sim, SECONDS(10), is_open, &way));
+		/* Some ten tries, of which half are lost. */
+		sim_check(w.sim, sim_run_until(w.sim, SECONDS(40), is_open, &way));
 		sim_iface_remove(way.of_a);
 		sim_run(w.sim, SECONDS(20));
 	}
