@@ -185,14 +185,15 @@ struct peer {
 	struct offered offered;
 	struct override overrides[MAX_OVERRIDES];
 	struct path paths[MAX_PEER_PATHS];
-	u64 used_mask;       /* paths in use */
-	u64 usable_mask;     /* live or degraded */
-	u64 backup_mask;     /* dead, but answered once */
-	u64 live_mask;       /* answers come, whether or not it carries data */
-	u64 recall_live;     /* those that do both, when recall.c last looked */
-	u64 relay_mask;      /* lead through a map; of the usable ones those that are needed */
-	struct tiers tiers;  /* what is not needed is not in these masks */
-	struct punch *punch; /* from the allocator, NULL: no pair of interfaces was without a direct path */
+	u64 used_mask;      /* paths in use */
+	u64 usable_mask;    /* live or degraded */
+	u64 backup_mask;    /* dead, but answered once */
+	u64 live_mask;      /* answers come, whether or not it carries data */
+	u64 recall_live;    /* those that do both, when recall.c last looked */
+	u64 relay_mask;     /* lead through a map; of the usable ones those that are needed */
+	struct tiers tiers; /* what is not needed is not in these masks */
+	struct punch *
+		punch; /* from the allocator, NULL: no pair of interfaces was without a direct path */
 	bool transit_known;
 	i64 transit;      /* ns: what a datagram takes from there at least, by both clocks */
 	u64 direct_since; /* a path that is not relayed has been live since then, 0: none is */

@@ -173,11 +173,12 @@ static void advance(struct reorder *r)
 
 static u64 oldest_expiry(const struct reorder *r)
 {
-	const struct slot *s = &r->slots[r->oldest];
+	const struct slot *s;
 	u64 at;
 
 	if (r->oldest == NONE)
 		return TIME_NEVER;
+	s = &r->slots[r->oldest];
 	at = time_after(s->arrived, r->wait);
 	return s->deadline ? time_min(at, s->deadline - time_min(s->deadline, HURRY)) : at;
 }

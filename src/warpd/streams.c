@@ -183,8 +183,8 @@ int streams_send(struct daemon *d, struct link *l, const struct outgoing *out)
 	if (!s || !s->connected)
 		return 0;
 	for (u32 at = 0; r == 0 && at < out->size; at += step)
-		r = stream_send(s->stream, data + at,
-				out->size - at < step ? out->size - at : step, ROOM);
+		r = stream_send(s->stream, data + at, out->size - at < step ? out->size - at : step,
+				ROOM);
 	if (r == -EMSGSIZE)
 		return r;
 	if (r < 0 && r != -ENOBUFS)
