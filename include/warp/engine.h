@@ -91,6 +91,7 @@ struct tunnel_options {
 	u32 num_shards;    /* of a block, any required_shards of which rebuild it; 0: replicate */
 	u32 required_shards; /* 1..num_shards - 1 */
 	u64 max_delay;       /* ns from the first of a block's payloads to its parity */
+	bool stripe;         /* each payload takes one path; not with shards */
 	struct plan_target
 		target; /* within 0: none; else copies and shards are chosen to meet it */
 	bool ordered;   /* payloads of a peer are delivered in the order in which it sent them */
@@ -163,7 +164,10 @@ struct pieces {
  * it is sealed. */
 void engine_send_pieces(struct engine *e, u64 now, u16 tunnel, const struct pieces *pieces);
 
-/* How many trains of this tunnel wait in outboxes: what a gate looks at for back-pressure. */
+/* Does a gate do well to give the engine more? If not, ask again after every call of the engine; what is
+ * sent all the same may be refused. */
+bool engine_wants(const struct engine *e, u16 tunnel);
+/* How many trains of this tunnel wait in outboxes, and payloads before them: what a gate looks at for back-pressure. */
 u32 engine_pending(const struct engine *e, u16 tunnel);
 /* The gate could not deliver or read something: counts it with the tunnel. */
 void engine_gate_dropped(struct engine *e, u16 tunnel, enum drop_reason reason);

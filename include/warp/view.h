@@ -7,6 +7,7 @@
 #define WARP_VIEW_H
 
 #include "warp/engine.h"
+#include "warp/knowledge.h"
 #include "warp/natclass.h"
 #include "warp/path.h"
 #include "warp/repair.h"
@@ -86,6 +87,8 @@ struct path_view {
 	double burst;             /* datagrams lost in a row */
 	u64 failures;             /* how often it ceased to be live, as far as it was watched */
 	u32 fate;                 /* the first path that shares its fate, or itself */
+	bool known;               /* by striping: */
+	struct path_knowledge knowledge;
 };
 
 #define VIEW_PAIRS 16u
@@ -127,6 +130,8 @@ struct tunnel_view {
 	u64 max_delay;                   /* ns */
 	struct plan_target target;       /* within 0: none */
 	struct shard_view shards;
+	bool stripe;
+	u64 repaired; /* sent again, on whatever path, since they were lost */
 	struct drop_counts drops;
 };
 

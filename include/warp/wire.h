@@ -42,6 +42,13 @@
  *                             MAPPING_RESPONSE
  *   0x08 PUNCH                kind u8, to u8, from u8 (interfaces), round u8, strategy u8, nat [4],
  *                             count u8, ports u16
+ *   0x09 STRIPE               tunnel u16, path u8, number u32, bucket u8 (and 0x80: piece), wait in
+ *                             4 ms u8, sequence u32, and
+ *                             data of a payload, or
+ *                             index u8, unit u16, last u16, data of a fragment
+ *   0x0a TALLY                path u8, highest number u32, datagrams u32, bytes u64, when the
+ *                             highest came in ns u64, how long ago in us u32, which came before it,
+ *                             4 x u64
  *   0x0b DEADLINE             u32 of 65.536 us: when the payloads behind it had to leave
  *   0x0c REPORT               kind u8, and
  *                             kind 0: tunnel u16, sequence u32, copies u8, interval in ms u8, within
@@ -174,6 +181,8 @@ enum frame_type {
 	FRAME_OVERRIDE = 0x06,
 	FRAME_CANDIDATES = 0x07,
 	FRAME_PUNCH = 0x08,
+	FRAME_STRIPE = 0x09,
+	FRAME_TALLY = 0x0a,
 	FRAME_DEADLINE = 0x0b,
 	FRAME_REPORT = 0x0c,
 	FRAME_REGISTER_REQUEST = 0x10,
@@ -199,6 +208,11 @@ enum frame_type {
 #define FRAME_SHARD_PIECE_HEADER 13u
 #define FRAME_SHARD_PARITY_HEADER 14u
 #define FRAME_SHARD_PIECE_PARITY_HEADER 15u
+#define FRAME_STRIPE_HEADER 14u
+#define FRAME_STRIPE_PIECE_HEADER 19u
+#define FRAME_TALLY_WORDS 4u
+#define WIRE_BUCKETS 64u
+#define WIRE_WAIT_UNIT (4 * NS_PER_MS)
 #define SHARD_SIZE_BYTES 2u /* of a payload's size, before its bytes in the sum */
 #define WIRE_SHARDS_MAX 32u /* of a block, data and parity */
 #define WIRE_KEYS_MAX 32u
@@ -250,6 +264,34 @@ struct frame_shard {
 	u32 total;
 	u8 *data;
 	u32 size;
+};
+
+/* A payload that takes one path. Payloads of one bucket have consecutive sequences, fragments that of
+ * their payload; all datagrams of a path have consecutive numbers, whatever is in them. */
+struct frame_stripe {
+	u16 tunnel;
+	u8 path;    /* number that the sender knows it by */
+	u8 bucket;  /* 0..WIRE_BUCKETS - 1 */
+	u8 wait;    /* WIRE_WAIT_UNITs that the bucket's missing ones may take to come */
+	bool piece; /* a fragment */
+	u8 index;   /* the same as of a FRAGMENT, as the next two */
+	u16 unit;
+	u32 number; /* on the path */
+	u32 sequence;
+	u32 total;
+	u8 *data;
+	u32 size;
+};
+
+/* What has come of a path's STRIPE datagrams. */
+struct frame_tally {
+	u8 path;
+	u32 highest;                 /* number */
+	u32 packets;                 /* all that came, as the next */
+	u64 bytes;                   /* of whole datagrams */
+	u64 at;                      /* ns by the clock of who reports: when the highest came, */
+	u32 held;                    /* us: and how long ago that was */
+	u64 seen[FRAME_TALLY_WORDS]; /* bit i of word n: highest - 1 - 64 n - i has come */
 };
 
 /* cost: that of the sender's interface (enum iface_cost). 0 is not written, and what says nothing is
@@ -385,6 +427,8 @@ struct frame {
 		struct frame_payload payload;
 		struct frame_fragment fragment;
 		struct frame_shard shard;
+		struct frame_stripe stripe;
+		struct frame_tally tally;
 		struct frame_probe probe;
 		struct frame_probe_reply probe_reply;
 		struct endpoint override; /* the address to replace */
@@ -423,6 +467,9 @@ void frame_pad(u8 *p, size_t size);
 void frame_put_payload_header(u8 p[static FRAME_PAYLOAD_HEADER], u16 tunnel, u32 sequence);
 void frame_put_fragment_header(u8 p[static FRAME_FRAGMENT_HEADER], const struct frame_fragment *f);
 void frame_put_relay_header(u8 p[static FRAME_RELAY_HEADER], const struct frame_relay *f);
+/* Bytes of header of a last STRIPE frame, and the header itself, as for SHARD. */
+u32 frame_stripe_header(const struct frame_stripe *f);
+void frame_put_stripe_header(u8 *p, const struct frame_stripe *f);
 /* A whole DEADLINE frame. */
 void frame_put_deadline(u8 p[static FRAME_DEADLINE_SIZE], u32 deadline);
 /* Bytes of header of a last SHARD frame of this kind. */

@@ -22,14 +22,9 @@ static int parse_redundancy_mode(struct reader *r, const struct schema_key *key,
 	size_t index = 0;
 
 	if (parse_choice(r, key, v, words, &index))
-		return reader_fail(r, v->place, "%s must be replicate, shards or auto, not '%s'",
+		return reader_fail(r, v->place,
+				   "%s must be replicate, shards, stripe or auto, not '%s'",
 				   key->name, SHOWN(v));
-	if (index == MODE_STRIPE)
-		return reader_fail(
-			r, v->place,
-			"%s '%s' is not in this version; use replicate, with 'copies: N' "
-			"to limit what it costs, shards, or auto",
-			key->name, words[index]);
 	*(enum redundancy_mode *)ret = (enum redundancy_mode)index;
 	return 0;
 }
@@ -97,6 +92,9 @@ static int finish(struct reader *r, const struct mapping *m)
 			"target belongs to the mode auto; add 'mode: auto' or remove the line");
 	if (t->mode == MODE_SHARDS)
 		return finish_shards(r, m);
+	if (t->mode == MODE_STRIPE && mapping_has(m, "copies"))
+		return reader_fail(r, mapping_place(m, "copies"),
+				   "copies belongs to the mode replicate; remove the line");
 	if (key)
 		return reader_fail(
 			r, mapping_place(m, key),

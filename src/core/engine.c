@@ -305,6 +305,8 @@ void engine_expire(struct engine *e, u64 now)
 	offers_expire(e, now);
 	autosel_expire(e, now);
 	report_expire(e, now);
+	stripe_expire(e, now);
+	unstripe_expire(e, now);
 	for (u32 n = 0; n < e->peer_limit; n++) {
 		if (e->peers[n] && e->peers[n]->expiry <= now)
 			peer_expire(e, e->peers[n], now);
@@ -318,6 +320,7 @@ void engine_expire(struct engine *e, u64 now)
 	next = time_min(next, time_min(nattest_next_expiry(e), offers_next_expiry(e)));
 	next = time_min(next, time_min(redund_next_expiry(e), rebuild_next_expiry(e)));
 	next = time_min(next, time_min(autosel_next_expiry(e), report_next_expiry(e)));
+	next = time_min(next, time_min(stripe_next_expiry(e), unstripe_next_expiry(e)));
 	for (u32 n = 0; n < e->peer_limit; n++) {
 		if (e->peers[n])
 			next = time_min(next, e->peers[n]->expiry);

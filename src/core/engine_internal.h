@@ -18,6 +18,11 @@
  *   policy.c    what paths cost, and which of them rest
  *   links.c     which paths these are spread over
  *   rebuild.c   shards that come in, and what they rebuild
+ *   stripe.c    payloads that take one path each wait here, and are sent again when lost
+ *   spread.c    which of them goes over which path, and when
+ *   emit.c      one of these, as a datagram
+ *   strand.c    one path, as these know it
+ *   unstripe.c  such payloads come in: reports of what came, and their order
  *   fragment.c  putting fragments together
  *   deadline.c  what comes later than it had to
  *   order.c     payloads of ordered tunnels wait for those before them
@@ -39,10 +44,12 @@
 #include "recall.h"
 #include "warp/engine.h"
 #include "warp/hub.h"
+#include "warp/knowledge.h"
 #include "warp/natclass.h"
 #include "warp/path.h"
 #include "warp/plan.h"
 #include "warp/reorder.h"
+#include "warp/reseq.h"
 #include "warp/shard_in.h"
 #include "warp/shard_out.h"
 #include "warp/view.h"
@@ -110,6 +117,8 @@ struct tunnel {
 	struct shard_options shards; /* none: each payload goes out on several paths */
 	struct plan_target target;   /* within 0: there is none; otherwise plans meet it */
 	struct shard_view shard_counts;
+	bool stripe;  /* each payload takes one path */
+	u64 repaired; /* datagrams that were sent again */
 	u16 *peers;
 	size_t peer_count;
 	u32 pending;
@@ -133,6 +142,8 @@ struct flow {
 	struct rebuild *rebuild; /* the same; NULL: no shard has come yet */
 	struct autosel *autosel; /* the same; NULL: the tunnel has no target */
 	struct telling *telling; /* the same; NULL: the other end has not asked */
+	bool striped;            /* what is sent takes one path each: p->stripe */
+	struct reseq *reseq; /* the same; NULL: nothing has come that took one path of several */
 };
 
 struct reassembly {
@@ -185,15 +196,16 @@ struct peer {
 	struct offered offered;
 	struct override overrides[MAX_OVERRIDES];
 	struct path paths[MAX_PEER_PATHS];
-	u64 used_mask;      /* paths in use */
-	u64 usable_mask;    /* live or degraded */
-	u64 backup_mask;    /* dead, but answered once */
-	u64 live_mask;      /* answers come, whether or not it carries data */
-	u64 recall_live;    /* those that do both, when recall.c last looked */
-	u64 relay_mask;     /* lead through a map; of the usable ones those that are needed */
-	struct tiers tiers; /* what is not needed is not in these masks */
-	struct punch *
-		punch; /* from the allocator, NULL: no pair of interfaces was without a direct path */
+	u64 used_mask;         /* paths in use */
+	u64 usable_mask;       /* live or degraded */
+	u64 backup_mask;       /* dead, but answered once */
+	u64 live_mask;         /* answers come, whether or not it carries data */
+	u64 recall_live;       /* those that do both, when recall.c last looked */
+	u64 relay_mask;        /* lead through a map; of the usable ones those that are needed */
+	struct stripe *stripe; /* from the allocator, NULL: no tunnel stripes */
+	struct unstripe *unstripe; /* the same; NULL: nothing striped has come */
+	struct tiers tiers;        /* what is not needed is not in these masks */
+	struct punch *punch; /* the same; NULL: no pair of interfaces was without a direct path */
 	bool transit_known;
 	i64 transit;      /* ns: what a datagram takes from there at least, by both clocks */
 	u64 direct_since; /* a path that is not relayed has been live since then, 0: none is */
@@ -298,6 +310,8 @@ struct engine {
 	struct shard_budget shard_budget;
 	struct autosel *autosels; /* as redunds */
 	struct telling *tellings;
+	struct stripe *stripes; /* the same */
+	struct unstripe *unstripes;
 	struct delivery deliveries[DELIVERIES];
 	u32 delivery_head, delivery_tail;
 	struct notice notices[NOTICES];

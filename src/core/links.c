@@ -90,6 +90,14 @@ static bool may_be_link(const struct sending *s, const struct links *l, const st
 	}
 }
 
+/* The shorter the better; those that are links already have to be clearly worse to be left. */
+static u64 rank(const struct sending *s, const struct links *l, u32 path)
+{
+	const u64 rtt = s->p->paths[path].rtt;
+
+	return l->chosen >> path & 1 ? rtt - rtt / 4 : rtt;
+}
+
 /* The one with the shortest round trip. */
 static u32 next_link(const struct sending *s, const struct links *l, u64 mask, enum pass pass)
 {
@@ -100,7 +108,7 @@ static u32 next_link(const struct sending *s, const struct links *l, u64 mask, e
 
 		if (!may_be_link(s, l, &s->p->paths[n], pass))
 			continue;
-		if (best == MAX_PEER_PATHS || s->p->paths[n].rtt < s->p->paths[best].rtt)
+		if (best == MAX_PEER_PATHS || rank(s, l, n) < rank(s, l, best))
 			best = n;
 	}
 	return best;
@@ -121,6 +129,9 @@ static void choose(const struct sending *s, struct links *l)
 			l->path[l->count++] = (u8)n;
 		apart = l->count;
 	}
+	l->chosen = 0;
+	for (u32 n = 0; n < l->count; n++)
+		l->chosen |= UINT64_C(1) << l->path[n];
 	l->of = s->mask;
 	l->until = s->now + LINKS_TIME;
 }

@@ -14,6 +14,27 @@ void redund_expire(struct engine *e, u64 now);
 /* What a payload of t costs besides its own bytes. */
 u32 redund_overhead(const struct tunnel *t);
 
+/* stripe.c */
+/* p takes part in a tunnel that stripes. 0, -ENOMEM. */
+int stripe_open(struct engine *e, struct peer *p, u16 tunnel);
+void stripe_close(struct engine *e, struct peer *p, u16 tunnel);
+u64 stripe_next_expiry(const struct engine *e);
+void stripe_expire(struct engine *e, u64 now);
+/* The other end tells what has come. */
+void stripe_report(struct peer *p, u64 now, const struct frame_tally *f);
+/* What is known of a path by what was striped over it; false: nothing. */
+bool stripe_knows(const struct peer *p, u32 path, struct path_knowledge *ret);
+u32 stripe_overhead(void);
+
+/* unstripe.c */
+void unstripe_take(struct engine *e, struct peer *p, const struct arrival *in, u16 tunnel,
+		   const struct frame_stripe *f);
+void unstripe_close(struct engine *e, struct peer *p, u16 tunnel);
+/* p goes. */
+void unstripe_close_all(struct engine *e, struct peer *p);
+u64 unstripe_next_expiry(const struct engine *e);
+void unstripe_expire(struct engine *e, u64 now);
+
 /* rebuild.c */
 void rebuild_shard(struct engine *e, struct peer *p, const struct arrival *in, u16 tunnel,
 		   const struct frame_shard *f);

@@ -261,8 +261,12 @@ static void peer_frame(struct engine *e, struct peer *p, const struct arrival *i
 	case FRAME_PAYLOAD:
 	case FRAME_FRAGMENT:
 	case FRAME_SHARD:
+	case FRAME_STRIPE:
 		peer_busy(e, p, in->now);
 		tunnel_frame(e, p, in, f);
+		break;
+	case FRAME_TALLY:
+		stripe_report(p, in->now, &f->tally);
 		break;
 	case FRAME_PROBE:
 		take_probe(e, p, in, path, &f->probe);

@@ -106,6 +106,7 @@ void engine_remove_peer(struct engine *e, u64 now, u16 peer)
 		flow_close(e, p, (u16)n);
 		leave_tunnel(&e->tunnels[n], peer);
 	}
+	unstripe_close_all(e, p);
 	punch_close(e, p, now);
 	report_forget(e, p);
 	allowedips_remove_peer(e->allowedips, peer);

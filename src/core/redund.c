@@ -25,6 +25,8 @@ struct redund {
 
 u32 redund_overhead(const struct tunnel *t)
 {
+	if (t->stripe)
+		return stripe_overhead();
 	return t->shards.shards || t->target.within ? SHARD_OVERHEAD : PAYLOAD_OVERHEAD;
 }
 

@@ -6,6 +6,7 @@
 #define WARP_CORE_REDUND_H
 
 #include "engine_internal.h"
+#include "warp/fairq.h"
 
 /* One payload to one peer: what every step on its way needs to know. */
 struct sending {
@@ -27,6 +28,7 @@ struct links {
 	u32 turn;                        /* who has the first of the next block */
 	double tolerable;                /* share of losses that parity makes good */
 	u64 lossy_since[MAX_PEER_PATHS]; /* 0: it is not */
+	u64 chosen;                      /* the same as path[], as a mask */
 };
 
 /* links.c: before each payload, or parity that comes by itself. */
@@ -38,6 +40,13 @@ u8 links_pick(const struct sending *s, struct links *l, const struct shard_block
  * room for it was seen to. */
 enum drop_reason seal_and_queue(const struct sending *s, struct buf *b, bool fragment,
 				u64 *ret_queued);
+/* stripe.c: the payload in b, which stays as it is. */
+enum drop_reason stripe_send(const struct sending *s, struct buf *b);
+/* For one of size bytes that is not in a buffer: where it is to be written; NULL: there is no room. Then
+ * stripe_put(), and after the last one stripe_push(). */
+u8 *stripe_place(const struct sending *s, u32 size, struct fairq_item *ret);
+void stripe_put(const struct sending *s, struct fairq_item *item);
+void stripe_push(const struct sending *s);
 /* redund.c: the payload in b, which is written to, as one shard or several. */
 enum drop_reason redund_send(const struct sending *s, struct buf *b);
 

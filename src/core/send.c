@@ -160,7 +160,7 @@ static bool stands(const struct sending *s)
  * which case DROP_CONGESTION is returned. */
 static enum drop_reason tell_congestion(const struct sending *s, u8 *packet, u32 size)
 {
-	if (!s->t->routed || !stands(s))
+	if (!s->t->routed || s->flow->striped || !stands(s)) /* striping has a law of its own */
 		return DROP_NONE;
 	for (u64 mask = s->mask; mask; mask &= mask - 1)
 		iface_told(s->e, &s->p->paths[__builtin_ctzll(mask)], s->tunnel, s->p->index);
@@ -298,6 +298,8 @@ static enum drop_reason send_to_peer(struct engine *e, struct tunnel *t, struct 
 		return reason;
 	if (goes_as_shards(&s))
 		return redund_send(&s, b);
+	if (s.flow->striped)
+		return stripe_send(&s, b);
 	if (b->length > tunnel_room(t, p, PAYLOAD_OVERHEAD))
 		return send_fragments(&s, b);
 	place = place_in_train(&s, b->length);
@@ -413,14 +415,31 @@ enum drop_reason engine_offer(struct engine *e, u64 now, u16 tunnel, struct buf 
 
 /* --- pieces ----------------------------------------------------------------------------------- */
 
+static enum drop_reason stripe_piece(const struct sending *s, const struct pieces *pieces,
+				     u32 index, u32 size)
+{
+	struct fairq_item item;
+	u8 *place = stripe_place(s, size, &item);
+
+	if (!place)
+		return DROP_QUEUE_FULL;
+	pieces->write(pieces, index, place);
+	stripe_put(s, &item);
+	return DROP_NONE;
+}
+
 static enum drop_reason send_piece(const struct sending *s, const struct pieces *pieces, u32 index,
 				   u32 size)
 {
 	const bool shards = goes_as_shards(s);
-	u8 *place = shards ? NULL : place_in_train(s, size);
+	u8 *place = NULL;
 	enum drop_reason reason;
 	struct buf *b;
 
+	if (s->flow->striped && size <= tunnel_room(s->t, s->p, stripe_overhead()))
+		return stripe_piece(s, pieces, index, size);
+	if (!shards && !s->flow->striped)
+		place = place_in_train(s, size);
 	if (place) {
 		u8 *packet = payload_at(s, place);
 
@@ -439,6 +458,8 @@ static enum drop_reason send_piece(const struct sending *s, const struct pieces 
 		; /* that is all */
 	else if (shards)
 		reason = redund_send(s, b);
+	else if (s->flow->striped)
+		reason = stripe_send(s, b);
 	else if (size > tunnel_room(s->t, s->p, PAYLOAD_OVERHEAD))
 		reason = send_fragments(s, b);
 	else
@@ -468,4 +489,6 @@ void engine_send_pieces(struct engine *e, u64 now, u16 tunnel, const struct piec
 
 		count_payload(t, r, size);
 	}
+	if (s.flow->striped && reason == DROP_NONE)
+		stripe_push(&s);
 }

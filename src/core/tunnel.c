@@ -177,14 +177,25 @@ static void take_shard(struct engine *e, struct peer *p, const struct arrival *i
 		rebuild_shard(e, p, in, (u16)(t - e->tunnels), f);
 }
 
+static void take_stripe(struct engine *e, struct peer *p, const struct arrival *in,
+			const struct frame_stripe *f)
+{
+	struct tunnel *t = tunnel_for(e, p, f->tunnel);
+
+	if (t)
+		unstripe_take(e, p, in, (u16)(t - e->tunnels), f);
+}
+
 void tunnel_frame(struct engine *e, struct peer *p, const struct arrival *in, const struct frame *f)
 {
 	if (f->type == FRAME_PAYLOAD)
 		tunnel_payload(e, p, in, &f->payload);
 	else if (f->type == FRAME_FRAGMENT)
 		tunnel_fragment(e, p, in, &f->fragment);
-	else
+	else if (f->type == FRAME_SHARD)
 		take_shard(e, p, in, &f->shard);
+	else
+		take_stripe(e, p, in, &f->stripe);
 }
 
 /* --- configuration --------------------------------------------------------------------------- */
@@ -215,6 +226,8 @@ static int flow_open(struct engine *e, struct peer *p, u16 tunnel)
 
 	if (r == 0)
 		r = redund_open(e, p, tunnel);
+	if (r == 0)
+		r = stripe_open(e, p, tunnel);
 	return r < 0 ? r : autosel_open(e, p, tunnel);
 }
 
@@ -236,6 +249,8 @@ void flow_close(struct engine *e, struct peer *p, u16 tunnel)
 	report_close(e, p, tunnel);
 	redund_close(e, p, tunnel);
 	rebuild_close(e, p, tunnel);
+	stripe_close(e, p, tunnel);
+	unstripe_close(e, p, tunnel);
 }
 
 static int open_flows(struct engine *e, u16 tunnel)
@@ -269,7 +284,7 @@ static bool shards_make_sense(const struct tunnel_options *o)
 {
 	if (o->num_shards == 0)
 		return true;
-	return o->num_shards <= RS_SHARDS && o->required_shards > 0 &&
+	return !o->stripe && o->num_shards <= RS_SHARDS && o->required_shards > 0 &&
 	       o->required_shards < o->num_shards && o->max_delay >= SHARD_DELAY_MIN &&
 	       o->max_delay <= SHARD_DELAY_MAX;
 }
@@ -308,6 +323,7 @@ int engine_add_tunnel(struct engine *e, const struct tunnel_options *options, u1
 	t->copies = options->copies;
 	t->ordered = options->ordered;
 	t->reorder_wait = options->reorder_wait;
+	t->stripe = options->stripe;
 	t->shards = (struct shard_options){ options->num_shards, options->required_shards,
 					    options->max_delay };
 	t->target = options->target;

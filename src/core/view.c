@@ -179,6 +179,7 @@ bool engine_view_path(const struct engine *e, u32 peer, u32 index, struct path_v
 		ret->remote = relay_at(e, path);
 		ret->stream = is_by_stream(e, p, path);
 	}
+	ret->known = stripe_knows(p, index, &ret->knowledge);
 	return true;
 }
 
@@ -209,9 +210,16 @@ bool engine_view_tunnel(const struct engine *e, u32 index, struct tunnel_view *r
 	ret->max_delay = t->shards.max_delay;
 	ret->shards = t->shard_counts;
 	ret->target = t->target;
+	ret->stripe = t->stripe;
+	ret->repaired = t->repaired;
 	for (u32 n = 0; n < e->peer_limit; n++) {
-		if (e->peers[n])
-			ret->lost += flow_lost(&e->peers[n]->flows[index]);
+		const struct flow *f = e->peers[n] ? &e->peers[n]->flows[index] : NULL;
+
+		ret->lost += f ? flow_lost(f) : 0;
+		if (f && f->reseq) {
+			ret->lost += reseq_lost(f->reseq);
+			ret->waiting += reseq_waiting(f->reseq);
+		}
 	}
 	return true;
 }

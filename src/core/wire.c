@@ -190,6 +190,12 @@ static void read_body(struct reader *r, u8 type, struct frame *ret)
 	case FRAME_SHARD:
 		shard_read(r, &ret->shard);
 		break;
+	case FRAME_STRIPE:
+		frame_read_stripe(r, &ret->stripe);
+		break;
+	case FRAME_TALLY:
+		frame_read_tally(r, &ret->tally);
+		break;
 	case FRAME_PROBE:
 		read_probe(r, &ret->probe);
 		break;
@@ -275,6 +281,8 @@ static bool is_writable(const struct frame *f)
 		return f->fragment.total <= FRAGMENT_TOTAL_MAX && fragment_fits(&f->fragment);
 	case FRAME_SHARD:
 		return shard_is_writable(&f->shard);
+	case FRAME_STRIPE:
+		return frame_stripe_is_writable(&f->stripe);
 	case FRAME_CANDIDATES:
 		return f->candidates.count <= WIRE_MAPPINGS_MAX;
 	case FRAME_PUNCH:
@@ -292,6 +300,7 @@ static bool is_writable(const struct frame *f)
 	case FRAME_PROBE_REPLY:
 		return f->probe_reply.cost < IFACE_COSTS;
 	case FRAME_PAYLOAD:
+	case FRAME_TALLY:
 	case FRAME_OVERRIDE:
 	case FRAME_DEADLINE:
 	case FRAME_REGISTER_REQUEST:
@@ -318,6 +327,12 @@ static void write_body(struct writer *w, const struct frame *f)
 		break;
 	case FRAME_SHARD:
 		shard_write(w, &f->shard);
+		break;
+	case FRAME_STRIPE:
+		frame_write_stripe(w, &f->stripe);
+		break;
+	case FRAME_TALLY:
+		frame_write_tally(w, &f->tally);
 		break;
 	case FRAME_PROBE:
 		write_probe(w, &f->probe);

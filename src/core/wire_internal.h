@@ -25,6 +25,13 @@ void frame_write_nat_test(struct writer *w, const struct frame_nat_test *f);
 
 void frame_read_punch(struct reader *r, struct frame_punch *ret);
 void frame_write_punch(struct writer *w, const struct frame_punch *f);
+void frame_read_stripe(struct reader *r, struct frame_stripe *ret);
+void frame_write_stripe(struct writer *w, const struct frame_stripe *f);
+/* Could frame_read_stripe() read it again? */
+bool frame_stripe_is_writable(const struct frame_stripe *f);
+void frame_read_tally(struct reader *r, struct frame_tally *ret);
+void frame_write_tally(struct writer *w, const struct frame_tally *f);
+
 void frame_read_relay(struct reader *r, struct frame_relay *ret);
 void frame_write_relay(struct writer *w, const struct frame_relay *f);
 

@@ -113,6 +113,24 @@ void drain(struct daemon *d)
 	while (sockets_serve(d));
 }
 
+/* Gates whose payloads would only wait here are not read: who sends there is to wait, or to be told by the
+ * kernel that nothing more goes. */
+static void follow_wants(struct daemon *d)
+{
+	size_t i;
+
+	for (i = 0; i < d->conf->tunnel_count; i++) {
+		struct tunnel_slot *slot = d->tunnels[i];
+
+		if (!slot->gate || !slot->added)
+			continue;
+		if (engine_wants(d->engine, slot->index))
+			ev_io_start(d->loop, &slot->io);
+		else
+			ev_io_stop(d->loop, &slot->io);
+	}
+}
+
 static bool settle_gates(struct daemon *d)
 {
 	bool more = false;
@@ -130,8 +148,10 @@ bool drain_settle(struct daemon *d)
 	u32 round;
 
 	for (round = 0; round < SETTLE_ROUNDS; round++) {
-		if (!settle_gates(d))
+		if (!settle_gates(d)) {
+			follow_wants(d);
 			return false;
+		}
 		drain(d);
 	}
 	return true;

@@ -215,6 +215,26 @@ static void set_arrivals(json_t *path, const struct path_view *v)
 	json_object_set_new(path, "fate", number(v->fate));
 }
 
+/* What striping has found out; null: nothing. */
+static json_t *knowledge(const struct path_view *v)
+{
+	const struct path_knowledge *k = &v->knowledge;
+	json_t *ret;
+
+	if (!v->known)
+		return json_null();
+	ret = json_object();
+	json_object_set_new(ret, "used", json_boolean(k->used));
+	json_object_set_new(ret, "mode", json_string(ratecc_mode_name(k->mode)));
+	json_object_set_new(ret, "capacity_bps", number(8 * k->capacity));
+	json_object_set_new(ret, "queue_ms", milliseconds(k->queue));
+	json_object_set_new(ret, "base_rtt_ms", milliseconds(k->round_trip));
+	json_object_set_new(ret, "loss", json_real(k->loss));
+	json_object_set_new(ret, "loss_burst", json_real(k->burst));
+	json_object_set_new(ret, "under_way", number(k->under_way));
+	return ret;
+}
+
 static json_t *paths(const struct daemon *d, u32 peer)
 {
 	json_t *ret = json_array(), *path;
@@ -238,6 +258,7 @@ static json_t *paths(const struct daemon *d, u32 peer)
 		json_object_set_new(path, "rtt_var_ms", milliseconds(v.rtt_var));
 		json_object_set_new(path, "mtu", number(v.mtu));
 		set_arrivals(path, &v);
+		json_object_set_new(path, "stripe", knowledge(&v));
 		json_array_append_new(ret, path);
 	}
 	return ret;
@@ -404,6 +425,7 @@ static json_t *tunnels(const struct daemon *d)
 		json_object_set_new(tunnel, "gate", json_string(gate_describe(&conf->gate, gate)));
 		json_object_set_new(tunnel, "mode",
 				    json_string(v.target.within ? "auto" :
+						v.stripe        ? "stripe" :
 						v.num_shards    ? "shards" :
 								  "replicate"));
 		json_object_set_new(tunnel, "peers", tunnel_peers(d, conf));
@@ -411,6 +433,7 @@ static json_t *tunnels(const struct daemon *d)
 		set_payloads(tunnel, &v);
 		json_object_set_new(tunnel, "shards", shards(&v));
 		json_object_set_new(tunnel, "auto", status_auto(d, d->tunnels[i]->index, &v));
+		json_object_set_new(tunnel, "repaired", number(v.repaired));
 		json_array_append_new(ret, tunnel);
 	}
 	return ret;

@@ -79,6 +79,7 @@ static int add_tunnel(struct daemon *d, struct tunnel_slot *slot, const struct c
 					  .required_shards = conf->required_shards,
 					  .max_delay = conf->max_delay,
 					  .target = conf->target,
+					  .stripe = conf->mode == MODE_STRIPE,
 					  .ordered = conf->ordered,
 					  .reorder_wait = conf->reorder_wait };
 	u16 *peers = calloc(conf->peer_count ? conf->peer_count : 1, sizeof(*peers));
@@ -239,10 +240,10 @@ static bool same_target(const struct plan_target *a, const struct plan_target *b
 static bool same_tunnel(const struct daemon *d, const struct conf_tunnel *old,
 			const struct conf_tunnel *new, const struct peer_slot *peers)
 {
-	return old->id == new->id && old->mtu == new->mtu && old->copies == new->copies &&
-	       old->send_deadline == new->send_deadline && old->ordered == new->ordered &&
-	       old->reorder_wait == new->reorder_wait && old->num_shards == new->num_shards &&
-	       old->required_shards == new->required_shards &&
+	return old->id == new->id && old->mode == new->mode && old->mtu == new->mtu &&
+	       old->copies == new->copies && old->send_deadline == new->send_deadline &&
+	       old->ordered == new->ordered && old->reorder_wait == new->reorder_wait &&
+	       old->num_shards == new->num_shards && old->required_shards == new->required_shards &&
 	       old->max_delay == new->max_delay &&same_target(&old->target, &new->target) &&
 	       old->gate.kind == new->gate.kind &&same_peers(d, old, new, peers);
 }

@@ -214,6 +214,40 @@ static const struct example examples[] = {
 	{ "08 000e 02 03 01 07 04 00 00 00 00 02 1234 ffff",
 	  { .type = FRAME_PUNCH,
 	    .punch = { PUNCH_READY, 3, 1, 7, 4, { 0 }, 2, { 0x1234, 0xffff } } } },
+	{ "09 0011 0102 03 04050607 3f 08 090a0b0c 77617270",
+	  { .type = FRAME_STRIPE,
+	    .stripe = { .tunnel = 0x0102,
+			.path = 3,
+			.number = 0x04050607,
+			.bucket = 63,
+			.wait = 8,
+			.sequence = 0x090a0b0c,
+			.data = data,
+			.size = 4 } } },
+	{ "09 0016 0102 03 04050607 85 08 090a0b0c 02 0004 000b 77617270",
+	  { .type = FRAME_STRIPE,
+	    .stripe = { .tunnel = 0x0102,
+			.path = 3,
+			.number = 0x04050607,
+			.bucket = 5,
+			.wait = 8,
+			.piece = true,
+			.sequence = 0x090a0b0c,
+			.index = 2,
+			.unit = 4,
+			.total = 12,
+			.data = data,
+			.size = 4 } } },
+	{ "0a 003d 07 01020304 05060708 0000000000000009 000000000000000a 0b0c0d0e"
+	  "0000000000000001 0000000000000002 0000000000000003 8000000000000004",
+	  { .type = FRAME_TALLY,
+	    .tally = { 7,
+		       0x01020304,
+		       0x05060708,
+		       9,
+		       10,
+		       0x0b0c0d0e,
+		       { 1, 2, 3, UINT64_C(0x8000000000000004) } } } },
 	{ "0c 000b 00 0102 03040506 02 05 0050",
 	  { .type = FRAME_REPORT,
 	    .report = { .tunnel = 0x0102,
@@ -409,6 +443,8 @@ static size_t least_of(const struct frame *f, size_t full)
 		return full - f->payload.size;
 	if (f->type == FRAME_RELAY)
 		return full - f->relay.size;
+	if (f->type == FRAME_STRIPE && !f->stripe.piece)
+		return full - f->stripe.size;
 	if (f->type == FRAME_SHARD && f->shard.kind == SHARD_PAYLOAD)
 		return full - f->shard.size;
 	if (f->type == FRAME_SHARD && f->shard.kind == SHARD_PARITY)
@@ -432,7 +468,7 @@ static void a_body_shorter_than_its_type_needs_is_an_error(void **state)
 	}
 }
 
-/* So that frames can grow. Payloads, fragments, shards and what is relayed are all data; behind the
+/* So that frames can grow. Payloads, fragments, shards, stripes and what is relayed are all data; behind the
  * fields of the PROBEs here there may be a cost. */
 static void bytes_behind_the_known_fields_are_ignored(void **state)
 {
@@ -444,7 +480,7 @@ static void bytes_behind_the_known_fields_are_ignored(void **state)
 		int n;
 
 		if ((bytes[0] >= FRAME_PAYLOAD && bytes[0] <= FRAME_PROBE_REPLY) ||
-		    bytes[0] == FRAME_RELAY)
+		    bytes[0] == FRAME_STRIPE || bytes[0] == FRAME_RELAY)
 			continue;
 		memset(bytes + full, 0xee, 5);
 		put_u16(bytes + 1, (u16)(full - 3 + 5));
@@ -509,8 +545,10 @@ static void malformed_frames_are_errors(void **state)
 		"02 000e 0102 03040506 00 0004 000b 776172",     /* shorter than a unit, not last */
 		"02 0010 0102 03040506 00 0004 000b 7761727000", /* longer than a unit */
 		"02 000f 0102 03040506 ff ffff 000b 77617270",   /* index x unit is large */
-		"03 0006 0102 03040506",                         /* a shard of no kind */
-		"03 000b 0102 03040506 04 77617270",             /* of a kind that is none */
+		"09 0011 0102 03 04050607 40 08 090a0b0c 77617270", /* more than 64 buckets */
+		"09 0016 0102 03 04050607 85 08 090a0b0c 02 0004 000a 77617270", /* longer than told */
+		"03 0006 0102 03040506",                                /* a shard of no kind */
+		"03 000b 0102 03040506 04 77617270",                    /* of a kind that is none */
 		"03 0010 0102 03040506 01 02 0004 0007 77617270",       /* starts at the end */
 		"03 000f 0102 03040506 01 02 0004 000b 776172",         /* shorter than a unit */
 		"03 0011 0102 03040506 02 00 00 0001 0000 77617270",    /* parity of nothing */
