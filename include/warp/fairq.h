@@ -48,6 +48,8 @@ const struct fairq_item *fairq_fattest(struct fairq *q);
 u64 fairq_line(const struct fairq *q, const struct fairq_item *item);
 /* The item that one of the two has told last. */
 void fairq_take(struct fairq *q, const struct fairq_item *item);
+/* How long (ns) something may wait in a line that stands; CODEL_TARGET at first. */
+void fairq_set_target(struct fairq *q, u64 target);
 /* Once for each that is about to be sent: is its sender to be told that too much waits, by dropping or
  * marking it? */
 bool fairq_law(struct fairq *q, const struct fairq_item *item, u64 now);

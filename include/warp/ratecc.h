@@ -22,9 +22,10 @@
 
 #include "warp/base.h"
 
-#define RATECC_ROUNDS 10u            /* of which the best is taken */
-#define RATECC_HISTORY 64u           /* reports remembered */
-#define RATECC_BURST (4 * NS_PER_MS) /* of sending that may be made up for at once */
+#define RATECC_ROUNDS 10u                /* of which the best is taken */
+#define RATECC_HISTORY 64u               /* reports remembered */
+#define RATECC_BURST (4 * NS_PER_MS)     /* of sending that may be made up for at once; */
+#define RATECC_CATCH_UP (12 * NS_PER_MS) /* when there was something to send, and the host busy */
 
 enum ratecc_mode { RATECC_STARTUP, RATECC_DRAIN, RATECC_CRUISE, RATECC_PROBE, RATECC_MODES };
 
@@ -75,6 +76,7 @@ struct ratecc {
 	u32 over; /* reports in a row that told of a queue */
 	/* modes */
 	u32 rounds;       /* in this mode */
+	double before;    /* rate before it backed off, 0: that is over */
 	double reference; /* rate before this mode; in STARTUP the best so far */
 	u32 stale;        /* rounds without growth */
 	u32 calm;         /* rounds to CRUISE before the next PROBE */

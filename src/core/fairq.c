@@ -37,6 +37,7 @@ struct lines {
 };
 
 struct fairq {
+	u64 target; /* ns */
 	u32 count;
 	u64 bytes;
 	u16 free;
@@ -57,6 +58,7 @@ struct fairq *fairq_create(const struct allocator *a)
 		q->line[n].first = q->line[n].last = q->line[n].next = NONE;
 		codel_init(&q->line[n].codel, CODEL_TARGET, CODEL_INTERVAL);
 	}
+	q->target = CODEL_TARGET;
 	q->fresh.first = q->fresh.last = q->old.first = q->old.last = NONE;
 	return q;
 }
@@ -216,9 +218,15 @@ u32 fairq_forget(struct fairq *q, u16 tunnel)
 
 /* --- the law --------------------------------------------------------------------------------- */
 
+void fairq_set_target(struct fairq *q, u64 target)
+{
+	q->target = target;
+}
+
 bool fairq_law(struct fairq *q, const struct fairq_item *item, u64 now)
 {
 	struct line *l = &q->line[line_of(item)];
 
+	l->codel.target = q->target;
 	return codel_judge(&l->codel, now, now - item->at, (u32)(l->bytes - item->size), SMALL);
 }

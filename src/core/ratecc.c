@@ -25,13 +25,17 @@
 #define GAIN_STARTUP 2.77
 #define GAIN_PROBE 1.25
 #define GAIN_PROBE_CALM 1.12 /* the last ones found nothing */
-#define GAIN_WARY 0.95       /* there is something of a queue */
+#define GAIN_CRUISE 1.03     /* a little that waits keeps the path busy when hosts pause */
+#define GAIN_WARY 0.97       /* there is something of a queue */
 #define STALE_ROUNDS 3u
 #define DRAIN_ROUNDS 5u
 #define CALM_MIN 2u
 #define CALM_MAX 8u
 #define GROWS 1.1 /* a probe that finds so much more goes on */
 #define STARTUP_GROWS 1.25
+#define SHRINKS                                                                                    \
+	0.7 /* at most so much less is sent than before, when a round says so; two may say anything */
+#define COLLAPSED 0.6    /* of the rate before, and no queue: it is started anew */
 #define LOSS_EXCESS 0.05 /* above the usual */
 #define LOSS_SEEN 0.01
 #define LOSS_COUNTED 20u /* datagrams that a share can be told of */
@@ -157,7 +161,9 @@ static double gain(const struct ratecc *c)
 	case RATECC_PROBE:
 		return c->calm < CALM_MAX ? GAIN_PROBE : GAIN_PROBE_CALM;
 	default:
-		return c->queue > queue_low(c) ? GAIN_WARY : 1;
+		return c->queue > queue_low(c)     ? GAIN_WARY :
+		       c->queue < queue_low(c) / 2 ? GAIN_CRUISE :
+						     1;
 	}
 }
 
@@ -197,8 +203,10 @@ u64 ratecc_when(const struct ratecc *c, u64 under_way)
 
 void ratecc_sent(struct ratecc *c, u64 now, u32 bytes)
 {
-	if (c->next_send + RATECC_BURST < now)
-		c->next_send = now - RATECC_BURST;
+	const u64 burst = c->idle_at > c->next_send ? RATECC_BURST : RATECC_CATCH_UP;
+
+	if (c->next_send + burst < now)
+		c->next_send = now - burst;
 	c->next_send += (u64)(1e9 * bytes / pace(c));
 }
 
@@ -325,11 +333,15 @@ static void keep_best(struct ratecc *c)
 		c->rate = c->best[n] > c->rate ? c->best[n] : c->rate;
 }
 
-/* The path is full: what it has just delivered is what it carries, if it was sent all it could take. */
-static void back_off(struct ratecc *c)
+/* The path is full: what it has just delivered is what it carries, if it was sent all it could take. Not
+ * less than so much, a share, of what it did: hosts and links that only paused look the same, once. */
+static void back_off(struct ratecc *c, double at_least)
 {
+	const double least_rate = at_least * c->rate;
+	const double rate = c->round_rate > least_rate ? c->round_rate : least_rate;
+
 	if (c->round_rate > 0 && c->round_rate < c->rate && !c->round_limited)
-		set_rate(c, c->round_rate);
+		set_rate(c, rate);
 	enter(c, RATECC_DRAIN);
 }
 
@@ -345,6 +357,16 @@ static void startup(struct ratecc *c)
 	}
 }
 
+/* No queue any more. If it delivers much less than before, that may have been a pause: what it carries now is
+ * found out as at the start, once. */
+static void calm_down(struct ratecc *c)
+{
+	const bool collapsed = c->rate < COLLAPSED * c->before;
+
+	c->before = 0;
+	enter(c, collapsed ? RATECC_STARTUP : RATECC_CRUISE);
+}
+
 static void drain(struct ratecc *c, u64 now, bool full)
 {
 	const u32 rounds = c->rounds;
@@ -352,13 +374,13 @@ static void drain(struct ratecc *c, u64 now, bool full)
 	if (c->lossy && rounds < 2) {
 		return;
 	} else if (c->queue <= queue_low(c)) {
-		enter(c, RATECC_CRUISE);
+		calm_down(c);
 	} else if (rounds >= DRAIN_ROUNDS) { /* it is not ours */
 		least_set(&c->way, now, c->round_way);
 		c->queue = 0;
 		enter(c, RATECC_PROBE);
 	} else if (full) {
-		back_off(c);
+		back_off(c, 0);
 		c->rounds = rounds;
 	}
 }
@@ -384,7 +406,9 @@ static void stop(struct ratecc *c)
 		c->calm = c->calm < CALM_MAX / 2 ? 2 * c->calm : CALM_MAX;
 	else
 		c->calm = CALM_MIN;
-	back_off(c);
+	if (c->mode != RATECC_STARTUP)
+		c->before = c->rate;
+	back_off(c, SHRINKS);
 }
 
 static void end_round(struct ratecc *c, u64 now)

@@ -15,15 +15,18 @@
 
 #include <string.h>
 
+#include "warp/codel.h"
 #include "warp/ecn.h"
 
 #define WAYS 16u
-#define NEAR (1 * NS_PER_MS)      /* paths that differ by less are equals */
-#define SPILL (2 * NS_PER_MS)     /* so much of the faster paths' time waits: slower ones help */
-#define LAG_MAX (150 * NS_PER_MS) /* behind the fastest: of no use */
+#define NEAR (1 * NS_PER_MS)       /* paths that differ by less are equals */
+#define SPILL (2 * NS_PER_MS)      /* so much of the faster paths' time waits: slower ones help */
+#define LAG_MAX (150 * NS_PER_MS)  /* behind the fastest: of no use */
+#define LAG_NEAR (100 * NS_PER_MS) /* it may come back */
 #define TRIAL_EVERY (10 * NS_PER_MS)
 #define BUSY_HOST (15 * NS_PER_MS) /* we are woken so late: all may have been */
 #define ALL_SILENT (300 * NS_PER_MS)
+#define TARGET_MOST (30 * NS_PER_MS)
 #define WAIT_MARGIN (6 * NS_PER_MS)
 
 struct way {
@@ -69,6 +72,24 @@ static bool have_strand(struct stripe *st, u32 path)
 	return true;
 }
 
+static u64 good_ones(const struct stripe *st)
+{
+	u64 good = 0;
+
+	for (u64 mask = st->linked; mask; mask &= mask - 1) {
+		if (st->strand[__builtin_ctzll(mask)]->good)
+			good |= mask & -mask;
+	}
+	return good;
+}
+
+/* Those that were good are links no more: the others had no chance to show what they are. */
+static void have_good(struct stripe *st)
+{
+	for (u64 mask = good_ones(st) ? 0 : st->linked; mask; mask &= mask - 1)
+		strand_promote(st->strand[__builtin_ctzll(mask)]);
+}
+
 /* The links as links.c finds them, and what has become of those before. */
 static void refresh_links(struct stripe *st, u64 now)
 {
@@ -85,15 +106,7 @@ static void refresh_links(struct stripe *st, u64 now)
 	for (u64 gone = st->linked & ~linked & st->strands; gone; gone &= gone - 1)
 		strand_demote(st->strand[__builtin_ctzll(gone)], stripe_lost, st);
 	st->linked = linked;
-}
-
-static bool another_good(const struct stripe *st, u32 path)
-{
-	for (u64 mask = st->linked & ~bit(path); mask; mask &= mask - 1) {
-		if (st->strand[__builtin_ctzll(mask)]->good)
-			return true;
-	}
-	return false;
+	have_good(st);
 }
 
 /* Something has been heard over another one since, or there was nothing to be heard. */
@@ -121,6 +134,20 @@ static void judge_silence(struct stripe *st, u32 path, u64 now)
 		flight_give_up(&s->flight, stripe_lost, st);
 }
 
+/* It would be left again at once. */
+static bool lags(const struct stripe *st, u32 path)
+{
+	const i64 way = st->strand[path]->cc.way_now;
+
+	for (u64 mask = good_ones(st); mask; mask &= mask - 1) {
+		const struct ratecc *cc = &st->strand[__builtin_ctzll(mask)]->cc;
+
+		if (cc->base && way - cc->way_now > (i64)LAG_NEAR)
+			return true;
+	}
+	return false;
+}
+
 static void judge(struct stripe *st, u64 now)
 {
 	for (u64 mask = st->linked; mask; mask &= mask - 1) {
@@ -128,9 +155,9 @@ static void judge(struct stripe *st, u64 now)
 		struct strand *s = st->strand[n];
 
 		strand_expire_trials(s, now);
-		if (!s->good && strand_proven(s))
+		if (!s->good && strand_proven(s) && !lags(st, n))
 			strand_promote(s);
-		else if (s->good && strand_too_lossy(s) && another_good(st, n))
+		else if (s->good && strand_too_lossy(s) && good_ones(st) & ~bit(n))
 			strand_demote(s, stripe_lost, st);
 		else if (s->good)
 			judge_silence(st, n, now);
@@ -193,12 +220,8 @@ static void demote_laggards(struct spreading *u)
 static void find_ways(struct spreading *u)
 {
 	const bool measured = all_measured(u->st);
-	u64 good = 0;
+	const u64 good = good_ones(u->st);
 
-	for (u64 mask = u->st->linked; mask; mask &= mask - 1) {
-		if (u->st->strand[__builtin_ctzll(mask)]->good)
-			good |= mask & -mask;
-	}
 	if (good)
 		u->trials = u->st->linked & ~good;
 	add_ways(u, good ? good : u->st->linked, measured);
@@ -221,6 +244,20 @@ static u8 wait_for(const struct spreading *u)
 	}
 	most = (most + WIRE_WAIT_UNIT - 1) / WIRE_WAIT_UNIT;
 	return (u8)(most < UINT8_MAX ? most : UINT8_MAX);
+}
+
+/* How long a flow's packets may wait in turn: about half of the longest round trip, for a sender that halves
+ * what it has under way shall not run dry. Other flows do not wait for them. */
+static u64 target_for(const struct spreading *u)
+{
+	u64 most = 2 * CODEL_TARGET;
+
+	for (u32 n = 0; n < u->count; n++) {
+		const u64 base = u->way[n].s->cc.base;
+
+		most = base > most ? base : most;
+	}
+	return most / 2 < TARGET_MOST ? most / 2 : TARGET_MOST;
 }
 
 /* --- which one ------------------------------------------------------------------------------- */
@@ -394,6 +431,7 @@ void spread(struct stripe *st, u64 now)
 	judge(st, now);
 	find_ways(&u);
 	st->wait = wait_for(&u);
+	fairq_set_target(st->queue, target_for(&u));
 	if (assoc_ready(&st->p->assoc, now)) {
 		while (send_repair(&u) || send_fresh(&u))
 			;

@@ -28,6 +28,7 @@ int strand_open(struct strand **ret, const struct engine *e, const struct path *
 		return -ENOMEM;
 	}
 	s->born = path->born;
+	s->highest = s->flight.first - 1;
 	s->good = true;
 	s->burst = 1;
 	ratecc_init(&s->cc, path->pmtu.size, path->rtt);
@@ -98,9 +99,11 @@ void strand_report(struct strand *s, u64 now, const struct frame_tally *f, fligh
 	flight_report(&s->flight, &r, strand_reordering(s), lost, ctx, &news);
 	if (news.sent_at == 0 || now <= news.sent_at + held)
 		return;
-	if (news.acked) {
+	/* Also of what was given up already: it was too slow, not lost. */
+	if (news.acked || (i32)(f->highest - s->highest) > 0) {
 		s->heard_at = now;
 		take_rtt(s, now - news.sent_at - held);
+		s->highest = f->highest;
 	}
 	sample = (struct ratecc_sample){ .highest = f->highest,
 					 .next = s->flight.next,

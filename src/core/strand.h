@@ -20,6 +20,7 @@ struct strand {
 	struct ratecc cc;
 	struct flight flight;
 	u64 rtt, rtt_var; /* ns, of reports; 0: none yet */
+	u32 highest;      /* number of which a report told last */
 	u64 heard_at;     /* when a report told something new */
 	u64 resume_at;    /* pacing has run out: the next run of datagrams begins then */
 	u32 acked, lost;  /* of late */

@@ -12,7 +12,7 @@
 #include <errno.h>
 #include <string.h>
 
-#define STORE_BYTES (4u << 20)
+#define STORE_BYTES (8u << 20)
 #define QUEUE_BYTES (STORE_BYTES / 4) /* so that what was sent stays for a while */
 #define QUEUE_LEAST (128u << 10)
 #define QUEUE_TIME (100 * NS_PER_MS) /* all that packets may wait */
@@ -65,7 +65,8 @@ static bool gate_has_room(const struct stripe *st)
 	       fairq_count(st->queue) < FAIRQ_ITEMS / 2;
 }
 
-/* Is there a place, now, for so many datagrams? Packets take that of whoever has most. */
+/* Is there a place, now, for so many datagrams? Packets take that of whoever has most: two for one, so that
+ * what waits before a link that has become slow goes away, but not all at once. */
 static enum drop_reason admit(const struct sending *s, struct stripe *st, u32 datagrams)
 {
 	const u64 most = room_for(st, QUEUE_TIME, QUEUE_LEAST);
@@ -74,8 +75,9 @@ static enum drop_reason admit(const struct sending *s, struct stripe *st, u32 da
 		drop_count(&s->t->drops, DROP_QUEUE_FULL);
 		return DROP_QUEUE_FULL;
 	}
-	while (fairq_count(st->queue) + datagrams > FAIRQ_ITEMS ||
-	       (fairq_count(st->queue) && fairq_bytes(st->queue) > most)) {
+	for (u32 dropped = 0; fairq_count(st->queue) + datagrams > FAIRQ_ITEMS ||
+			      (fairq_bytes(st->queue) > most && dropped < 2 * datagrams);
+	     dropped++) {
 		const struct fairq_item *fattest = fairq_fattest(st->queue);
 
 		if (!fattest)

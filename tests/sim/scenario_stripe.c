@@ -184,6 +184,28 @@ static void a_link_that_fails_is_left_at_once_and_taken_again(void **state)
 	}
 }
 
+/* The one that is of little use is better than none. */
+static void when_the_better_link_ends_the_bad_one_is_used(void **state)
+{
+	static const struct sim_link slow = { .delay = MS(500) };
+	struct sim_flow *f;
+	struct world w;
+
+	(void)state;
+	f = moderate(&w, __func__);
+	break_link(&w, &slow);
+	sim_compare(w.sim, until_used(&w, 0, false, SECONDS(1)), <=, MS(300));
+	sim_run(w.sim, SECONDS(1));
+	sim_check(w.sim, !is_used(&w, 0));
+	w.a->iface[1].out.down = w.a->iface[1].in.down = true;
+	sim_compare(w.sim, until_used(&w, 0, true, SECONDS(3)), <, SECONDS(2));
+	sim_run(w.sim, SECONDS(2));
+	sim_flow_mark(f);
+	sim_run(w.sim, SECONDS(2));
+	sim_compare(w.sim, sim_sink(f, w.b)->longest_gap, <=, MS(200));
+	world_end(&w);
+}
+
 static void who_sends_little_takes_the_fast_link(void **state)
 {
 	struct sim_flow *f;
@@ -292,6 +314,7 @@ int main(void)
 		cmocka_unit_test(uneven_links_add_up),
 		cmocka_unit_test(what_a_lossy_link_loses_is_sent_again),
 		cmocka_unit_test(a_link_that_fails_is_left_at_once_and_taken_again),
+		cmocka_unit_test(when_the_better_link_ends_the_bad_one_is_used),
 		cmocka_unit_test(who_sends_little_takes_the_fast_link),
 		cmocka_unit_test(large_payloads_are_put_together),
 		cmocka_unit_test(the_only_link_may_be_bad),
