@@ -1,10 +1,20 @@
 # shellcheck shell=bash
-# Two hosts with two wires and a tunnel that stripes, for lib/lab.sh and lib/wire.sh.
+# Two hosts with two wires and tunnels that stripe, for lib/lab.sh and lib/wire.sh.
 #
-#   stripe_begin                                  starts all; warp0 is 10.44.0.1 and 10.44.0.2
-#   stripe_links TEXT0 TEXT1                      what the wires are like from now on
-#   stripe_tcp [SECONDS]                          Mbit/s that iperf3 gets from A to B through warp0
+#   stripe_begin                          starts all; warp0 is 10.44.0.1 at A and 10.44.0.2 at B
+#   stripe_links TEXT0 TEXT1              what the wires are like from now on
+#   stripe_raw SECONDS                    Mbit/s of TCP beside warp, both links at once: "ETH0 ETH1"
+#   stripe_tcp SECONDS [ADDRESS [OPTIONS]]  Mbit/s of TCP through warp0, after a second that does not count
+#   stripe_row METRIC VALUE UNIT GOAL     into the results of redundancy, where others look for them
 # shellcheck disable=SC2034
+
+stripe_row() { LAB_NAME=redundancy record stripe "$@"; }
+# stripe_forget: rows of earlier runs.
+stripe_forget()
+{
+	[ ! -f "$LAB_RESULTS/redundancy.jsonl" ] ||
+		sed -i '/"test": "stripe"/d' "$LAB_RESULTS/redundancy.jsonl"
+}
 
 # stripe_host HOST NUMBER PEER NUMBER
 stripe_host()
@@ -30,14 +40,15 @@ stripe_begin()
 	host A
 	host B
 	wire_link A eth0 B eth0 'delay 10ms'
-	WIRE_OPTIONS="$WIRE_OPTIONS -s 2" wire_link A eth1 B eth1 'delay 10ms'
+	WIRE_OPTIONS="$WIRE_OPTIONS -s 2" wire_link A eth1 B eth1 'delay 10ms' # not the losses of the other
 	stripe_host A 1 B 2
 	stripe_host B 2 A 1
 	for h in A B; do spawn $h $h "$WARP_BUILD/warpd" -c "$LAB/$h.yaml"; done
 	check connects "no two paths in 10 s" wait_until 'connected A B 2 && connected B A 2 &&
 		status_is A "[.peers[].paths[] | select(.state == \"live\") | .mtu] | min >= 1400"' 10
 	spawn B iperf iperf3 -s -p 5201
-	wait_until 'listens B tcp 5201' 5
+	spawn B iperf1 iperf3 -s -p 5202
+	wait_until 'listens B tcp 5201 && listens B tcp 5202' 5
 }
 
 stripe_links()
@@ -48,9 +59,40 @@ stripe_links()
 	wire_set A eth1 both "$2"
 }
 
-# stripe_tcp [SECONDS] [ADDRESS]: after a second that does not count.
+mbit() { jq '(.end.sum_received.bits_per_second // 0) / 1e6' "$1"; }
+
+stripe_raw()
+{
+	local seconds=$1 other
+	run_in A iperf3 -c "${ADDRESS[B/eth1]}" -p 5202 -t "$seconds" -O 1 -J >"$LAB/raw1.json" &
+	other=$!
+	run_in A iperf3 -c "${ADDRESS[B/eth0]}" -p 5201 -t "$seconds" -O 1 -J >"$LAB/raw0.json"
+	wait $other
+	echo "$(mbit "$LAB/raw0.json") $(mbit "$LAB/raw1.json")"
+}
+
 stripe_tcp()
 {
-	run_in A iperf3 -c "${2:-10.44.0.2}" -p 5201 -t "${1:-4}" -O 1 -J ${3:-} >"$LAB/tcp.json" || true
-	jq '.end.sum_received.bits_per_second / 1e6' "$LAB/tcp.json"
+	run_in A iperf3 -c "${2:-10.44.0.2}" -p 5201 -t "$1" -O 1 -J "${@:3}" >"$LAB/tcp.json"
+	mbit "$LAB/tcp.json"
+}
+
+# stripe_ping SECONDS: the median, ms.
+stripe_ping()
+{
+	run_in A ping -n -i 0.05 -w "$1" 10.44.0.2 | sed -n 's/.*time=\([0-9.]*\) .*/\1/p' | sort -n |
+		awk '{ t[NR] = $1 } END { print NR ? t[int((NR + 1) / 2)] : -1 }'
+}
+
+# Whether A uses its path over this interface for payloads: true or false.
+stripe_uses() { status A "[.peers[0].paths[] | select(.interface == \$i and .state == \"live\") | .stripe.used] | any(. == true)" --arg i "$1"; }
+
+# ms_until CONDITION SECONDS: how long it takes to come true; what asking takes is a part of it.
+ms_until()
+{
+	local start now
+	start=$(date +%s%N)
+	wait_until "$1" "$2" || { echo 99999; return; }
+	now=$(date +%s%N)
+	echo $(((now - start) / 1000000))
 }
