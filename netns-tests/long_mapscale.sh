@@ -58,6 +58,7 @@ else
 	lab_end
 fi
 record mapscale begin_s "$(of .seconds)" s ""
+record mapscale first_registrations_per_cpu_second "$(of '.nodes / .cpu | floor')" 1/s ""
 
 # --- registrations and bindings, by turns
 

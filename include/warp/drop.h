@@ -19,6 +19,7 @@ enum drop_reason {
 	DROP_TOO_OLD,         /* behind the replay window, or what a map has taken since */
 	DROP_EXPIRED_SESSION, /* keys are past their life */
 	DROP_RATE_LIMITED,    /* too many handshakes */
+	DROP_UNCONFIRMED,     /* for where a node has not shown that it receives */
 	DROP_COOKIE_REQUIRED, /* under load: answered with a cookie */
 	DROP_UNKNOWN_IFACE,   /* came in on an interface that has just gone */
 	DROP_BAD_FRAME,       /* authentic, but a frame does not decode */

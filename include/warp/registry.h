@@ -6,6 +6,10 @@
  * name) and is known from the first registry_touch() until expiry after the last. Its interfaces
  * and what it wants expire on their own, when they are not renewed.
  *
+ * Whoever holds a key can write any address on what it sends. Where an interface was seen is told to
+ * others, but what the node has not asked for goes only to where it has shown that it receives: its
+ * interface is confirmed, for twice the expiry. Elsewhere go no more bytes than it has credit for.
+ *
  * B may learn about A only while A in turn wants B. A key can be wanted before, and long after, it
  * is that of a node here.
  */
@@ -86,10 +90,22 @@ u32 registry_handle(const struct registry_node *node);
 /* The node of this handle that wants from, and that from wants; or NULL. */
 struct registry_node *registry_find_handle(const struct registry *r, u32 handle,
 					   const struct registry_node *from);
-/* Where the node's interface of this number was seen; the most recently heard one when there is
- * none. False: it has no interface. */
-bool registry_route(const struct registry_node *node, u8 interface, struct endpoint *ret_observed,
-		    u32 *ret_listener);
+/* The node has shown that it receives what is sent to where this interface was seen. */
+void registry_confirm(u64 now, struct registry_node *node, u16 interface);
+/* Shall the node show that (again)? True for an interface that is not there. */
+bool registry_confirm_due(const struct registry *r, u64 now, const struct registry_node *node,
+			  u16 interface);
+/* Is this where an interface was seen, and is that confirmed? */
+bool registry_is_confirmed(const struct registry *r, u64 now, const struct registry_node *node,
+			   const struct endpoint *observed);
+/* As many bytes more may go to an interface that was seen there, while it is not confirmed. */
+void registry_give_credit(struct registry *r, u64 now, struct registry_node *node,
+			  const struct endpoint *observed, size_t bytes);
+/* Where a datagram of size bytes for the node's interface of this number goes to: there, or to the
+ * one most recently heard, of those that are confirmed; if there is none, to one that has credit,
+ * which pays. False: nowhere. */
+bool registry_route(const struct registry *r, u64 now, struct registry_node *node, u8 interface,
+		    size_t size, struct endpoint *ret_observed, u32 *ret_listener);
 /* The listener is gone: so are the interfaces that were seen there. True: there was one. */
 bool registry_clear_listener(struct registry *r, struct registry_node *node, u32 listener);
 /* May node learn about other? */
@@ -98,10 +114,11 @@ bool registry_may_learn(const struct registry *r, const struct registry_node *no
 /* The mappings of node: of the at most max interfaces most recently heard, by ascending number, so
  * that what has not changed looks the same. Returns how many. */
 size_t registry_mappings(const struct registry_node *node, struct wire_mapping *ret, size_t max);
-/* Where to reach the node: observed endpoint and listener of its interfaces, at most max, most
- * recently heard first; returns their number. */
-size_t registry_routes(const struct registry_node *node, struct endpoint *ret_observed,
-		       u32 *ret_listener, size_t max);
+/* Where the node is told something in size bytes: observed endpoint and listener of its interfaces, at
+ * most max; confirmed ones first, then those whose credit pays for it, most recently heard first.
+ * Returns their number. */
+size_t registry_routes(const struct registry *r, u64 now, struct registry_node *node, size_t size,
+		       struct endpoint *ret_observed, u32 *ret_listener, size_t max);
 /* Calls visit for every node that wants node and that node wants: who is to be told of a change.
  * visit must not change the registry. */
 void registry_watchers(const struct registry *r, const struct registry_node *node,

@@ -55,9 +55,9 @@
  *                             in ms u16
  *                             kind 1: tunnel u16, sequence u32, size u8, bits [size]
  *                             kind 2: queue in us u32, saved u64
- *   0x10 REGISTER_REQUEST     interface u16, LAN endpoint, nat [4], mapped endpoint
+ *   0x10 REGISTER_REQUEST     interface u16, LAN endpoint, nat [4], mapped endpoint, proof u64
  *   0x11 REGISTER_RESPONSE    interface u16, expiry in seconds u16, endpoint observed, count u8,
- *                             other endpoints of the map
+ *                             other endpoints of the map, proof u64 (0: none is wanted)
  *   0x12 MAPPING_REQUEST      count u8, public keys [32 each]
  *   0x13 MAPPING_RESPONSE     public key [32], flags u8 (1: push), handle u32 (0: not relayed),
  *                             count u8, then per interface: number u8, endpoint observed, LAN
@@ -355,6 +355,7 @@ struct frame_register_request {
 	struct endpoint lan;
 	struct wire_nat nat;
 	struct endpoint mapped;
+	u64 proof; /* of the last response, 0: there was none */
 };
 
 struct frame_register_response {
@@ -363,6 +364,7 @@ struct frame_register_response {
 	struct endpoint observed;
 	u8 count;
 	struct endpoint other[WIRE_OTHERS_MAX];
+	u64 proof; /* to be sent back, so that the map knows that this arrived */
 };
 
 struct frame_nat_test_request {

@@ -56,9 +56,10 @@ struct node {
 	u32 index; /* of the newest session */
 	u64 asked; /* a registration is under way since then; 0: none */
 	u64 moved; /* has told the map of another port then, its partner not yet of it; 0: no */
+	u64 proof;
 	u32 place; /* in the window */
 	u8 socket;
-	bool registered, acquainted;
+	bool registered, acquainted, proved;
 };
 
 struct delays {
@@ -168,6 +169,7 @@ static void say_register(struct world *w, struct node *n)
 {
 	struct frame f = { .type = FRAME_REGISTER_REQUEST };
 
+	f.register_request.proof = n->proof;
 	n->asked = w->now;
 	w->asked++;
 	say(w, n, &f, 1);
@@ -270,6 +272,12 @@ static void registered(struct world *w, struct node *n, const struct frame_regis
 	n->asked = 0;
 	w->registered += !n->registered;
 	n->registered = true;
+	n->proved = n->proved || !f->proof;
+	if (f->proof != n->proof) {
+		n->proof = f->proof;
+		if (!n->proved)
+			say_register(w, n);
+	}
 	if (n->place < w->window && w->asking[n->place] == n)
 		ask_next(w, n->place);
 }
@@ -358,7 +366,7 @@ static void look_at_memory(struct world *w)
 
 static void take_turns(struct world *w, struct turns *t, void (*f)(struct world *, struct node *))
 {
-	u64 due = (w->now - t->begun) / (t->cycle / 1000) * w->count / 1000;
+	u64 due = (w->now - t->begun) * w->count / t->cycle;
 
 	for (u32 i = 0; t->done < due && i < 256; i++)
 		f(w, &w->nodes[(t->first + t->done++) % w->count]);
@@ -373,12 +381,6 @@ static void retry_one(struct world *w, struct node *n)
 		say_register(w, n);
 	if (n->registered && !n->acquainted)
 		say_query(w, n);
-}
-
-static void retry(struct world *w, u32 count)
-{
-	for (u32 i = 0; i < count; i++)
-		retry_one(w, &w->nodes[i]);
 }
 
 /* --- steps ------------------------------------------------------------------------------- */
@@ -397,7 +399,8 @@ static void print_memory(struct world *w)
 static void begin(struct world *w)
 {
 	u64 begun = w->now, end = begun + (60 + w->count / 200) * NS_PER_S, cpu = load_cpu(w->pid);
-	struct turns first = { begun, (u64)w->count * NS_PER_S / GREETINGS, 0, 0 };
+	struct turns first = { begun, (u64)w->count * NS_PER_S / GREETINGS, 0, 0 },
+		     retrying = { begun, RETRY, 0, 0 };
 	u64 looked = begun;
 
 	while (w->registered < w->count || w->acquainted < w->count) {
@@ -410,10 +413,10 @@ static void begin(struct world *w)
 		if (first.done < w->count)
 			take_turns(w, &first, greet);
 		listen_for(w, NS_PER_MS);
+		take_turns(w, &retrying, retry_one);
 		if (w->now - looked < RETRY)
 			continue;
 		looked = w->now;
-		retry(w, (u32)(first.done < w->count ? first.done : w->count));
 		look_at_memory(w);
 	}
 	cpu = load_cpu(w->pid) - cpu;
@@ -469,6 +472,7 @@ static void move(struct world *w)
 		n = &w->nodes[random_u32(&system_random) % w->count];
 	} while (n->moved || n->shake || partner_of(w, n)->shake);
 	n->socket ^= 1;
+	n->proved = false;
 	n->moved = clock_now();
 	say_register(w, n);
 	load_flush(w->load);
@@ -526,7 +530,8 @@ static void day(struct world *w, u32 moves, u32 seconds)
 	struct turns registering = { begun, CYCLE, 0, 0 },
 		     asking = { begun, CYCLE, 0, w->count / 4 },
 		     probing = { begun, CYCLE, 0, w->count / 2 },
-		     renewing = { begun, REKEY_CYCLE, 0, w->renewed };
+		     renewing = { begun, REKEY_CYCLE, 0, w->renewed },
+		     retrying = { begun, RETRY, 0, 0 };
 	u32 moved = 0;
 
 	w->asked = w->greetings = 0;
@@ -544,10 +549,10 @@ static void day(struct world *w, u32 moves, u32 seconds)
 			move(w);
 			moved++;
 		}
+		take_turns(w, &retrying, retry_one);
 		listen_for(w, NS_PER_MS / 10);
 		if (w->now - looked > RETRY) {
 			looked = w->now;
-			retry(w, w->count);
 			look_at_memory(w);
 		}
 	}

@@ -18,6 +18,7 @@ static const char *const names[] = {
 	[DROP_TOO_OLD] = "too_old",
 	[DROP_EXPIRED_SESSION] = "expired_session",
 	[DROP_RATE_LIMITED] = "rate_limited",
+	[DROP_UNCONFIRMED] = "unconfirmed",
 	[DROP_COOKIE_REQUIRED] = "cookie_required",
 	[DROP_UNKNOWN_IFACE] = "unknown_iface",
 	[DROP_BAD_FRAME] = "bad_frame",

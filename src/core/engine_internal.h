@@ -29,6 +29,7 @@
  *   punch.c     ways to direct paths where NATs are in between; punch.h lists its rooms
  *   nattest.c   what each interface finds out about its NAT
  *   mapproto.c  the node's side of the map: registrations
+ *   mapclaim.c  what it says of an interface, and proves
  *   mapquery.c  and what it is asked about peers
  *   auto_internal.h has the rooms of redundancy that is chosen
  *   relay.c     paths that lead through a map
@@ -233,6 +234,9 @@ struct registration {
 	u32 tries; /* since the last answer */
 	u64 answered_at;
 	struct endpoint observed;
+	u64 proof;     /* to be sent back; 0: none is wanted */
+	u64 proved_at; /* when it last was, in a hurry */
+	bool proved;   /* the map knows that what it sends to observed arrives */
 };
 
 /* The TCP connection to a map over one interface; see stream.c. */

@@ -4,8 +4,9 @@
  *
  * Answers to the frames of one datagram are collected and go back to where it came from, in one
  * datagram where they fit. All that fits in three times the size of the question is free; what
- * exceeds it is paid from the allowance of the address that it goes to, because a node may have
- * written another's address on its question.
+ * exceeds it goes only to where the node has shown that it receives (see registry.h), because it may
+ * have written another's address on its question, and is paid from the allowance of that address.
+ * What is left of the three times is credit for what the node has not asked for.
  *
  * A change is pushed when it happens, sealed once for each node that is told and sent to the last
  * interfaces from which that node was heard. Nobody acknowledges a push: who missed it learns the
@@ -40,13 +41,25 @@ struct question {
 
 /* --- answers ----------------------------------------------------------------------------- */
 
+/* May so many bytes go to where the question came from? */
+static bool may_answer(struct question *q, size_t size)
+{
+	struct mapserver *m = q->m;
+
+	if (size <= q->free ||
+	    registry_is_confirmed(m->registry, m->now, q->client->node, &q->from->endpoint))
+		return true;
+	drop_count(&m->stats.drops, DROP_UNCONFIRMED);
+	return false;
+}
+
 static void answer_send(struct question *q)
 {
 	size_t total = q->size + WIRE_OVERHEAD;
 
 	if (!q->answer)
 		return;
-	if (map_seal(q->m, q->client, q->answer, q->size))
+	if (may_answer(q, total) && map_seal(q->m, q->client, q->answer, q->size))
 		map_enqueue(q->m, q->answer, q->from, total > q->free);
 	else
 		buf_put(q->answer);
@@ -129,33 +142,39 @@ static void push_begin(struct push *p, struct mapserver *m, const struct registr
 }
 
 /* The same bytes on every route: the receiver's window lets one of them through. */
-static void push_sealed(struct mapserver *m, struct buf *b, const struct registry_node *to)
+static void push_on(struct push *p, struct client *to, const struct endpoint *endpoints,
+		    const u32 *listeners, size_t count)
 {
-	struct endpoint endpoints[MAPSERVER_ROUTES];
-	u32 listeners[MAPSERVER_ROUTES];
-	size_t count = registry_routes(to, endpoints, listeners, MAPSERVER_ROUTES);
-
-	for (size_t i = 0; i < count; i++) {
-		const struct route route = { endpoints[i], listeners[i] };
-
-		map_enqueue(m, buf_ref(b), &route, true);
-	}
-}
-
-static void push_to(void *ctx, struct registry_node *to)
-{
-	struct push *p = ctx;
 	struct mapserver *m = p->m;
 	struct buf *b = map_datagram(m);
 
 	if (!b)
 		return;
 	memcpy(map_plain(b), p->plain, p->size);
-	if (map_seal(m, client_of(to), b, p->size)) {
+	if (map_seal(m, to, b, p->size)) {
 		m->stats.pushes++;
-		push_sealed(m, b, to);
+		for (size_t i = 0; i < count; i++) {
+			const struct route route = { endpoints[i], listeners[i] };
+
+			map_enqueue(m, buf_ref(b), &route, true);
+		}
 	}
 	buf_put(b);
+}
+
+static void push_to(void *ctx, struct registry_node *to)
+{
+	struct push *p = ctx;
+	struct mapserver *m = p->m;
+	struct endpoint endpoints[MAPSERVER_ROUTES];
+	u32 listeners[MAPSERVER_ROUTES];
+	size_t count = registry_routes(m->registry, m->now, to, p->size + WIRE_OVERHEAD, endpoints,
+				       listeners, MAPSERVER_ROUTES);
+
+	if (count)
+		push_on(p, client_of(to), endpoints, listeners, count);
+	else
+		drop_count(&m->stats.drops, DROP_UNCONFIRMED);
 }
 
 void map_tell_watchers(struct mapserver *m, const struct registry_node *node)
@@ -199,6 +218,8 @@ static void on_register(struct question *q, const struct frame_register_request 
 	if (changed < 0)
 		return;
 	m->stats.registrations++;
+	if (f->proof && map_proves(m, q->client, &q->from->endpoint, f->proof))
+		registry_confirm(m->now, node, f->interface);
 	response.register_response = (struct frame_register_response){
 		.interface = f->interface,
 		.expiry = expiry_seconds(m),
@@ -206,6 +227,8 @@ static void on_register(struct question *q, const struct frame_register_request 
 	};
 	response.register_response.count = map_others(m, q->from->listener, &q->from->endpoint,
 						      response.register_response.other);
+	if (registry_confirm_due(m->registry, m->now, node, f->interface))
+		response.register_response.proof = map_proof(m, q->client, &q->from->endpoint);
 	answer(q, &response);
 	if (changed)
 		map_tell_watchers(m, node);
@@ -319,6 +342,7 @@ void map_frames(struct mapserver *m, struct client *client, const struct route *
 	if (r < 0)
 		drop_count(&m->stats.drops, DROP_BAD_FRAME);
 	answer_send(&q);
+	registry_give_credit(m->registry, m->now, client->node, &from->endpoint, q.free);
 	if (r > 0 && result->current) /* else of an earlier life, and late */
 		map_forget(m, client);
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * mapproto.c - the node's side of the map: each interface is registered over that interface. What
- * the map is asked about peers is in mapquery.c.
+ * mapproto.c - the node's side of the map: each interface is registered over that interface. What is
+ * said in a registration is in mapclaim.c, what the map is asked about peers in mapquery.c.
  *
  * Every request is repeated with back-off until it is answered. A map that does not answer is
  * handshaken with anew (it may have been restarted); it never takes anything away from a peer:
@@ -119,18 +119,6 @@ static void map_send_initiation(struct engine *e, struct map *m, u64 now)
 	stream_send_initiation(e, m, now);
 }
 
-static void send_registration(struct engine *e, struct map *m, u64 now, u8 iface)
-{
-	struct frame f = { .type = FRAME_REGISTER_REQUEST };
-
-	f.register_request.interface = iface;
-	f.register_request.lan = e->ifaces[iface]->options.local;
-	f.register_request.nat = nattest_wire(e->ifaces[iface]);
-	if (iface_mapped(e, iface))
-		f.register_request.mapped = *iface_mapped(e, iface);
-	map_send_frames(e, m, now, iface, &f, 1);
-}
-
 /* Any interface over which the map answered lately will do. */
 static void send_deregistration(struct engine *e, struct map *m, u64 now, u16 which)
 {
@@ -177,6 +165,7 @@ static void take_registration(struct engine *e, struct map *m, const struct arri
 		if (r->observed.address.family)
 			m->next_query = in->now;
 		r->observed = *seen;
+		r->proved = false;
 		engine_notice(e, NOTICE_OBSERVED, f->interface, m->index, 0);
 		offers_changed(e, in->now, 0);
 	}
@@ -192,6 +181,7 @@ static void take_registration(struct engine *e, struct map *m, const struct arri
 	r->next_keepalive = in->now + nattest_keepalive(e, (u8)f->interface);
 	if (in->socket == 0)
 		stream_registered(m, in->now, (u8)f->interface);
+	map_take_proof(m, in->now, (u8)f->interface, f->proof);
 	map_arm(e, m, m->next_query);
 	map_arm(e, m, time_min(r->next, r->next_keepalive));
 	if (in->socket == 0)
@@ -320,7 +310,7 @@ static void expire_registration(struct engine *e, struct map *m, u64 now, u8 ifa
 		if (r->state == REG_CLEARING)
 			send_deregistration(e, m, now, iface);
 		else
-			send_registration(e, m, now, iface);
+			map_claim(e, m, now, iface);
 		r->next = now + back_off(RETRY_FIRST, r->tries, RETRY_MAX);
 		r->next_keepalive = r->next;
 	} else if (r->state == REG_DONE && r->next_keepalive <= now) {

@@ -70,12 +70,18 @@ void map_relay(struct mapserver *m, struct client *client, const struct frame_re
 		return;
 	}
 	node = registry_find_handle(m->registry, f->handle, client->node);
-	if (!node || !registry_route(node, f->to, &route.endpoint, &route.listener)) {
+	if (!node) {
 		drop_count(&m->stats.drops, DROP_NO_PEER);
 		return;
 	}
 	if (!allowed(m, client, f->size)) {
 		m->stats.relay_limited++;
+		return;
+	}
+	if (!registry_route(m->registry, m->now, node, f->to,
+			    FRAME_RELAY_HEADER + f->size + WIRE_OVERHEAD, &route.endpoint,
+			    &route.listener)) {
+		drop_count(&m->stats.drops, DROP_UNCONFIRMED);
 		return;
 	}
 	forwarded.handle = registry_handle(client->node);

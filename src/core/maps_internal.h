@@ -71,6 +71,11 @@ bool relay_queue(struct engine *e, u64 now, u8 iface, struct buf *b, const struc
 void relay_receive(struct engine *e, const struct map *m, const struct arrival *in,
 		   const struct frame_relay *f);
 
+/* mapclaim.c */
+void map_claim(struct engine *e, struct map *m, u64 now, u8 iface);
+/* A registration was answered. It may be due again at once. */
+void map_take_proof(struct map *m, u64 now, u8 iface, u64 proof);
+
 /* mapquery.c */
 /* Ask again soon: a peer was added or lost. */
 void map_query_soon(struct engine *e, u64 now);

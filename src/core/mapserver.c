@@ -121,6 +121,7 @@ static int create_parts(struct mapserver *m)
 	random_fill(&o->random, &small_seed, sizeof(small_seed));
 	ratelim_table_init(&m->unasked, MAPSERVER_UNASKED_RATE, 2 * MAPSERVER_UNASKED_RATE,
 			   small_seed);
+	random_fill(&o->random, m->proof_key, sizeof(m->proof_key));
 	random_fill(&o->random, seed, sizeof(seed));
 	m->registry = registry_create(&o->allocator, seed, o->max_nodes, o->client_expiry);
 	crypto_wipe(seed, sizeof(seed));
@@ -180,6 +181,7 @@ void mapserver_destroy(struct mapserver *m)
 	hub_destroy(m->hub);
 	mem_free(&a, m->streams, m->options.max_streams * sizeof(*m->streams));
 	crypto_wipe(&m->options.identity, sizeof(m->options.identity));
+	crypto_wipe(m->proof_key, sizeof(m->proof_key));
 	mem_free(&a, m, sizeof(*m));
 }
 

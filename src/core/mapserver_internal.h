@@ -29,6 +29,7 @@ struct mapserver {
 	u64 now;           /* of the call under way: the hub's look-up of a key is not told */
 	bool full;         /* the last look-up failed for want of room */
 	u64 relay_full_at; /* when the allowance of all is whole again */
+	u8 proof_key[KEY_SIZE];
 	u32 queued, taken; /* since the beginning */
 	struct endpoint doors[MAPSERVER_LISTENERS];
 	u32 door_count;
@@ -89,6 +90,13 @@ static inline bool map_is_stream(u32 listener)
 /* An authentic datagram of client has come over the connection, which is its own from now on. False:
  * it is another's, or client has too many. */
 bool map_stream_take(struct mapserver *m, struct client *client, u32 listener);
+
+/* mapproof.c */
+/* What only who receives what is sent to an endpoint can know; not 0. */
+u64 map_proof(const struct mapserver *m, const struct client *client, const struct endpoint *at);
+/* Is it what was sent there, not long ago? */
+bool map_proves(const struct mapserver *m, const struct client *client, const struct endpoint *at,
+		u64 proof);
 
 /* maprelay.c */
 /* Forwards a datagram of client to the node that it is for. */

@@ -90,7 +90,7 @@ int registry_set_interface(struct registry *r, u64 now, struct registry_node *no
 {
 	struct interface **at = find_interface(node, interface);
 	struct interface *i;
-	bool changed = !*at;
+	bool moved, changed = !*at;
 
 	if (interface == WIRE_ALL_INTERFACES)
 		return -EINVAL;
@@ -99,10 +99,12 @@ int registry_set_interface(struct registry *r, u64 now, struct registry_node *no
 	i = *at ? renew_interface(r, now, node, at) : add_interface(r, now, node, interface);
 	if (!i)
 		return -ENOMEM;
-	changed |= !endpoint_equal(&i->place.seen.observed, &place->seen.observed) ||
-		   !endpoint_equal(&i->place.seen.lan, &place->seen.lan) ||
+	moved = !endpoint_equal(&i->place.seen.observed, &place->seen.observed);
+	changed |= moved || !endpoint_equal(&i->place.seen.lan, &place->seen.lan) ||
 		   !endpoint_equal(&i->place.seen.mapped, &place->seen.mapped);
 	i->place = *place;
+	if (moved)
+		route_moved(i);
 	return changed;
 }
 
@@ -150,32 +152,4 @@ size_t registry_mappings(const struct registry_node *node, struct wire_mapping *
 		ret[at].interface = (u8)sorted[at]->id;
 	}
 	return count;
-}
-
-size_t registry_routes(const struct registry_node *node, struct endpoint *ret_observed,
-		       u32 *ret_listener, size_t max)
-{
-	size_t count = 0;
-
-	for (const struct interface *i = node->interfaces; i && count < max; i = i->next) {
-		ret_observed[count] = i->place.seen.observed;
-		ret_listener[count++] = i->place.listener;
-	}
-	return count;
-}
-
-bool registry_route(const struct registry_node *node, u8 interface, struct endpoint *ret_observed,
-		    u32 *ret_listener)
-{
-	const struct interface *i = node->interfaces;
-
-	while (i && i->id != interface)
-		i = i->next;
-	if (!i)
-		i = node->interfaces;
-	if (!i)
-		return false;
-	*ret_observed = i->place.seen.observed;
-	*ret_listener = i->place.listener;
-	return true;
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * registry_internal.h - what registry.c (nodes), places.c (where their interfaces are) and wants.c
- * (who wants whom) share.
+ * registry_internal.h - what registry.c (nodes), places.c (where their interfaces are), routes.c (which
+ * of them is told something) and wants.c (who wants whom) share.
  */
 #ifndef WARP_REGISTRY_INTERNAL_H
 #define WARP_REGISTRY_INTERNAL_H
@@ -17,6 +17,8 @@ struct interface {
 	struct interface *next;
 	struct registry_place place;
 	u16 id;
+	u16 credit;    /* bytes that may go there while it is not confirmed */
+	u32 confirmed; /* when, see routes.c; 0: not since it was first seen there */
 };
 
 struct want {
@@ -58,6 +60,8 @@ void wants_drop(struct registry *r, struct registry_node *node, u64 renewed_by);
  * that. True: there was one. */
 bool places_drop(struct registry *r, struct registry_node *node, u64 heard_by,
 		 struct registry_moment said);
+/* It was seen at another endpoint than before. */
+void route_moved(struct interface *i);
 void wants_expire(struct registry *r, u64 now);
 
 #endif

@@ -16,6 +16,7 @@ void frame_read_register_request(struct reader *r, struct frame_register_request
 	f.nat.flags = take_u8(r);
 	f.nat.step = (i8)take_u8(r);
 	take_endpoint(r, &f.mapped);
+	f.proof = take_u64(r);
 	if (!r->bad)
 		*ret = f;
 }
@@ -29,6 +30,7 @@ void frame_write_register_request(struct writer *w, const struct frame_register_
 	give_u8(w, f->nat.flags);
 	give_u8(w, (u8)f->nat.step);
 	give_endpoint(w, &f->mapped);
+	give_u64(w, f->proof);
 }
 
 void frame_read_register_response(struct reader *r, struct frame_register_response *ret)
@@ -41,6 +43,7 @@ void frame_read_register_response(struct reader *r, struct frame_register_respon
 	f.count = take_count(r, WIRE_OTHERS_MAX);
 	for (u8 i = 0; i < f.count; i++)
 		take_endpoint(r, &f.other[i]);
+	f.proof = take_u64(r);
 	if (!r->bad)
 		*ret = f;
 }
@@ -53,6 +56,7 @@ void frame_write_register_response(struct writer *w, const struct frame_register
 	give_u8(w, f->count);
 	for (u8 i = 0; i < f->count; i++)
 		give_endpoint(w, &f->other[i]);
+	give_u64(w, f->proof);
 }
 
 void frame_read_mapping_request(struct reader *r, struct frame_mapping_request *ret)

@@ -196,6 +196,70 @@ static void a_map_that_limits_its_relay_keeps_the_connection(void **state)
 	world_end(&w);
 }
 
+/* b waits for a, which starts: with the map, four round trips (of 40 ms) are needed by the handshakes,
+ * the question for b and the first payload; the map's doubt about where a is does not add to that. */
+static void the_first_payload_does_not_wait_for_proofs(void **state)
+{
+	struct sim_flow *there, *back;
+	struct world w;
+	u64 begun;
+
+	(void)state;
+	world_meet(&w, __func__, WORLD_SYMMETRIC, WORLD_SYMMETRIC);
+	sim_start(w.map);
+	sim_start(w.b);
+	sim_run(w.sim, SECONDS(5));
+	begun = w.sim->now;
+	sim_start(w.a);
+	there = sim_flow(w.a, 0, INTERVAL, 200, 0);
+	back = sim_flow(w.b, 0, INTERVAL, 200, 0);
+	sim_check(w.sim, world_await(there, w.b, 1, SECONDS(2)));
+	sim_check(w.sim, world_await(back, w.a, 1, SECONDS(2)));
+	sim_compare(w.sim, w.sim->now - begun, <, MS(250));
+	world_end(&w);
+}
+
+struct deaf {
+	struct world w;
+	struct sim_iface *iface;
+	u64 in, out; /* bytes from it to the map, and to it */
+};
+
+static void count_deaf(struct sim_iface *from, const struct sim_packet *p, void *ctx)
+{
+	struct deaf *d = ctx;
+
+	if (from == d->iface && is_map(&d->w, &p->destination))
+		d->in += p->size;
+	if (from->host == d->w.map &&
+	    address_equal(&p->destination.address, &d->iface->local.address))
+		d->out += p->size;
+}
+
+/* What says that it comes from there may be a lie: nothing is heard there. */
+static void an_address_where_nobody_hears_gets_little_from_the_map(void **state)
+{
+	struct sim_flow *f;
+	struct sim_nat *nat;
+	struct deaf d;
+
+	(void)state;
+	world_meet(&d.w, __func__, WORLD_SYMMETRIC, WORLD_SYMMETRIC);
+	d.in = d.out = 0;
+	d.iface = world_attach(d.w.a, WORLD_PUBLIC, 3, &nat);
+	d.iface->in.down = true;
+	d.w.sim->tap = count_deaf;
+	d.w.sim->tap_ctx = &d;
+	world_start(&d.w, SECONDS(1));
+	f = sim_flow(d.w.b, 0, INTERVAL, 200, 10000);
+	sim_run(d.w.sim, SECONDS(30));
+	sim_compare(d.w.sim, world_lost(f, d.w.a), ==, 0);
+	sim_compare(d.w.sim, d.in, >, 0);
+	sim_compare(d.w.sim, d.out, <=, d.in);
+	d.w.sim->tap = NULL;
+	world_end(&d.w);
+}
+
 static void relayed_nodes_outlive_a_restart_of_the_map(void **state)
 {
 	struct world w;
@@ -224,6 +288,8 @@ int main(void)
 		cmocka_unit_test(a_direct_path_frees_the_map),
 		cmocka_unit_test(a_map_that_forwards_nothing_is_a_map_still),
 		cmocka_unit_test(a_map_that_limits_its_relay_keeps_the_connection),
+		cmocka_unit_test(the_first_payload_does_not_wait_for_proofs),
+		cmocka_unit_test(an_address_where_nobody_hears_gets_little_from_the_map),
 		cmocka_unit_test(relayed_nodes_outlive_a_restart_of_the_map),
 	};
 

@@ -100,6 +100,8 @@ static void node_opened(struct node *n, u16 port, u8 *plain, size_t size)
 		assert_in_range(n->received, 0, WORLD_INBOX - 1);
 		n->inbox_port[n->received] = port;
 		n->inbox[n->received++] = f;
+		if (f.type == FRAME_REGISTER_RESPONSE)
+			n->proof = f.register_response.proof;
 	}
 	assert_int_equal(r, 0);
 }
@@ -260,13 +262,36 @@ void node_say(struct mapworld *w, struct node *n, u16 interface, const struct fr
 	mapworld_datagram(w, &source, w->last, w->last_size);
 }
 
-void node_register(struct mapworld *w, struct node *n, u16 interface)
+static void say_register(struct mapworld *w, struct node *n, u16 interface, u64 proof)
 {
 	struct frame f = { .type = FRAME_REGISTER_REQUEST };
 
 	f.register_request.interface = interface;
 	f.register_request.lan = test_endpoint("10.0.0.1", (u16)(7000 + interface));
+	f.register_request.proof = proof;
 	node_say(w, n, interface, &f);
+}
+
+void node_claim(struct mapworld *w, struct node *n, u16 interface)
+{
+	say_register(w, n, interface, 0);
+}
+
+void node_register(struct mapworld *w, struct node *n, u16 interface)
+{
+	u32 received, datagrams, bytes;
+
+	n->proof = 0;
+	node_claim(w, n, interface);
+	if (!n->proof)
+		return;
+	received = n->received;
+	datagrams = n->datagrams;
+	bytes = n->bytes;
+	say_register(w, n, interface, n->proof);
+	n->received = received;
+	n->datagrams = datagrams;
+	n->bytes = bytes;
 }
 
 void node_deregister(struct mapworld *w, struct node *n, u16 interface)

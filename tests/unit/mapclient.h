@@ -24,6 +24,7 @@ struct node {
 	struct frame inbox[WORLD_INBOX]; /* since mapworld_forget() */
 	u16 inbox_port[WORLD_INBOX];     /* at which of its ports */
 	u32 received;                    /* frames */
+	u64 proof;                       /* of the last registration's answer */
 	u32 datagrams, bytes, established;
 };
 
@@ -71,6 +72,9 @@ struct node *node_connect(struct mapworld *w, u32 n);
 void node_seal(struct mapworld *w, struct node *n, const struct frame *frames, size_t count);
 /* Says one frame from its interface: the port is that of interface 0 + interface. */
 void node_say(struct mapworld *w, struct node *n, u16 interface, const struct frame *f);
+/* Registers, without a proof that its address is its own. */
+void node_claim(struct mapworld *w, struct node *n, u16 interface);
+/* The same; if the map wants a proof, it is given. That is not told in the inbox. */
 void node_register(struct mapworld *w, struct node *n, u16 interface);
 void node_deregister(struct mapworld *w, struct node *n, u16 interface);
 /* Asks for the keys of the nodes with these numbers; ends with WORLD_NODES. */

@@ -316,11 +316,13 @@ static void routes_are_those_heard_last(void **state)
 	u32 listeners[2];
 
 	(void)state;
-	assert_int_equal(registry_routes(a, routes, listeners, 2), 0);
-	for (u16 i = 1; i <= 3; i++)
+	assert_int_equal(registry_routes(f.r, 0, a, 1, routes, listeners, 2), 0);
+	for (u16 i = 1; i <= 3; i++) {
 		set(f.r, i, a, i, i);
+		registry_confirm(i, a, i);
+	}
 	set_place(f.r, 9, a, 1, &again, &no_lan, 5);
-	assert_int_equal(registry_routes(a, routes, listeners, 2), 2);
+	assert_int_equal(registry_routes(f.r, 9, a, 1, routes, listeners, 2), 2);
 	assert_int_equal(routes[0].port, 1001);
 	assert_int_equal(listeners[0], 5);
 	assert_int_equal(routes[1].port, 1003);
@@ -521,7 +523,8 @@ static void model_expire(struct model *m, u64 now)
 }
 
 /* The mappings are the model's, by number. */
-static void compare_interfaces(const struct registry_node *node, const struct model_node *model)
+static void compare_interfaces(const struct registry *r, struct registry_node *node,
+			       const struct model_node *model)
 {
 	struct wire_mapping mapping[REGISTRY_INTERFACES];
 	size_t count = registry_mappings(node, mapping, REGISTRY_INTERFACES), at = 0;
@@ -533,7 +536,7 @@ static void compare_interfaces(const struct registry_node *node, const struct mo
 		if (model->interfaces[id].there)
 			assert_int_equal(mapping[at++].observed.port, model->interfaces[id].port);
 	}
-	if (registry_routes(node, routes, listeners, 2))
+	if (registry_routes(r, 0, node, 0, routes, listeners, 2))
 		assert_int_equal(routes[0].port, model_heard_last(model)->port);
 }
 
@@ -549,7 +552,7 @@ static void compare(const struct registry *r, const struct model *m)
 		if (!node)
 			continue;
 		count++;
-		compare_interfaces(node, &m->nodes[n]);
+		compare_interfaces(r, node, &m->nodes[n]);
 		for (u32 o = 0; o < NODES; o++) {
 			struct registry_node *other = registry_find(r, key_of(o));
 

@@ -268,15 +268,24 @@ static const struct example examples[] = {
 			.queue = 0x0102,
 			.saved = UINT64_C(0x0102030405060708) } } },
 	{ "0b 0004 01020304", { .type = FRAME_DEADLINE, .deadline = 0x01020304 } },
-	{ "10 0020 0102 " SIX_HEX "02 03 05 fe" FOUR_HEX,
+	{ "10 0028 0102 " SIX_HEX "02 03 05 fe" FOUR_HEX "0102030405060708",
 	  { .type = FRAME_REGISTER_REQUEST,
-	    .register_request = { 0x0102, SIX, { 2, 3, 5, -2 }, FOUR } } },
-	{ "11 000c 0102 003c " FOUR_HEX "00",
+	    .register_request = { 0x0102,
+				  SIX,
+				  { 2, 3, 5, -2 },
+				  FOUR,
+				  UINT64_C(0x0102030405060708) } } },
+	{ "11 0014 0102 003c " FOUR_HEX "00 0000000000000000",
 	  { .type = FRAME_REGISTER_RESPONSE,
-	    .register_response = { 0x0102, 60, FOUR, 0, { { { 0 }, 0 } } } } },
-	{ "11 0026 0102 003c " FOUR_HEX "02 " FOUR_HEX SIX_HEX,
+	    .register_response = { 0x0102, 60, FOUR, 0, { { { 0 }, 0 } }, 0 } } },
+	{ "11 002e 0102 003c " FOUR_HEX "02 " FOUR_HEX SIX_HEX "0102030405060708",
 	  { .type = FRAME_REGISTER_RESPONSE,
-	    .register_response = { 0x0102, 60, FOUR, 2, { FOUR, SIX } } } },
+	    .register_response = { 0x0102,
+				   60,
+				   FOUR,
+				   2,
+				   { FOUR, SIX },
+				   UINT64_C(0x0102030405060708) } } },
 	{ "12 0041 02 " KEY_1 KEY_2,
 	  { .type = FRAME_MAPPING_REQUEST, .mapping_request = { 2, keys } } },
 	{ "12 0001 00", { .type = FRAME_MAPPING_REQUEST, .mapping_request = { 0, keys } } },
@@ -391,7 +400,7 @@ static void decoded_fields_are_where_they_belong(void **state)
 	assert_int_equal(f.fragment.size, 4);
 
 	p = bytes;
-	size = test_hex(bytes, sizeof(bytes), "11 000c 0102 003c " FOUR_HEX "00");
+	size = test_hex(bytes, sizeof(bytes), "11 0014 0102 003c " FOUR_HEX "00 0000000000000000");
 	assert_int_equal(frame_next(&p, &size, &f), 1);
 	assert_int_equal(f.register_response.interface, 0x0102);
 	assert_int_equal(f.register_response.expiry, 60);
