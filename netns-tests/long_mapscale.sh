@@ -27,6 +27,7 @@
 . "$(dirname "$0")/lib/lab.sh"
 # shellcheck source=netns-tests/lib/mapload.sh
 . "$(dirname "$0")/lib/mapload.sh"
+LAB_NAME=map-scale # of the results
 lab_begin warp-map warp netns/mapload netns/stunload turnserver taskset jq ss
 
 NODES=${MAPSCALE_NODES:-100000}

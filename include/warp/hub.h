@@ -59,7 +59,8 @@ struct hub_options {
 	u8 ciphers;                  /* CIPHER_BITs offered; usually crypto_ciphers() */
 	u32 replay_bits;             /* window of each session */
 	u32 max_sessions;            /* at most HUB_SESSIONS */
-	u64 handshake_rate; /* initiations a second worked on before cookies are asked for */
+	u64 handshake_rate; /* initiations a second worked on before cookies are asked for; as many
+			     * again with them */
 	/* Whose key is this? The assoc, or NULL for a stranger. May create it: the initiation is
 	 * authentic in that it was made by the holder of the key, but may be a replay. */
 	struct assoc *(*lookup)(void *ctx, const u8 key[static KEY_SIZE]);

@@ -18,13 +18,15 @@ void ratelim_init(struct ratelim *r, u64 rate, u64 burst);
 /* Takes one token; false when there is none. */
 bool ratelim_take(struct ratelim *r, u64 now);
 
-#define RATELIM_SLOTS 256u
+#define RATELIM_SLOTS 4096u
+#define RATELIM_SHUFFLE (8 * NS_PER_S)
 
 /* One bucket an IPv4 address or IPv6 /64, in a fixed hash table with a keyed hash: strangers that
- * collide share a bucket, none grows memory. */
+ * collide share a bucket, none grows memory. Who collides with whom changes every RATELIM_SHUFFLE
+ * (then each has a full bucket anew), so that nobody suffers from a flooding neighbour for long. */
 struct ratelim_table {
-	struct ratelim slot[RATELIM_SLOTS];
-	u64 seed;
+	u64 full_at[RATELIM_SLOTS]; /* as in struct ratelim */
+	u64 interval, burst, seed;
 };
 
 void ratelim_table_init(struct ratelim_table *t, u64 rate, u64 burst, u64 seed);

@@ -33,8 +33,9 @@
 
 #define CYCLE (10 * NS_PER_S) /* interface_scan_interval */
 #define REKEY_CYCLE (120 * NS_PER_S)
-#define GREETINGS 1800u /* a second: below what the map works on without cookies */
+#define GREETINGS 1800u /* a second: below what the map works on, some with cookies */
 #define RETRY NS_PER_S
+#define TRIES 4u
 #define GIVEN_UP (100 * NS_PER_MS)
 #define WINDOW_MAX 4096u
 #define DELAYS_MAX 4000000u
@@ -58,7 +59,7 @@ struct node {
 	u64 moved; /* has told the map of another port then, its partner not yet of it; 0: no */
 	u64 proof;
 	u32 place; /* in the window */
-	u8 socket;
+	u8 socket, tries;
 	bool registered, acquainted, proved;
 };
 
@@ -270,6 +271,7 @@ static void registered(struct world *w, struct node *n, const struct frame_regis
 		add_delay(&w->answered, clock_now() - n->asked);
 	}
 	n->asked = 0;
+	n->tries = 0;
 	w->registered += !n->registered;
 	n->registered = true;
 	n->proved = n->proved || !f->proof;
@@ -377,8 +379,11 @@ static void retry_one(struct world *w, struct node *n)
 {
 	if (n->shake && w->now - n->shake->sent > RETRY)
 		send_initiation(w, n);
-	if (n->asked && w->now - n->asked > RETRY)
+	if (n->asked && w->now - n->asked > RETRY) {
+		if (++n->tries % TRIES == 0)
+			greet(w, n); /* the map knows this session no more */
 		say_register(w, n);
+	}
 	if (n->registered && !n->acquainted)
 		say_query(w, n);
 }

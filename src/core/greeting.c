@@ -3,7 +3,9 @@
  * greeting.c - initiations, responses and cookies: from strangers to sessions.
  *
  * They are taken in three steps of rising cost: mac1 (a hash, stops those who do not know our key),
- * the cookie when there are many (stops spoofed sources), and only then Diffie-Hellman.
+ * the cookie when there are many (stops spoofed sources), and only then Diffie-Hellman. With a cookie,
+ * each address has a small share of as many handshakes again: those who flood from a few thousand
+ * addresses of their own still leave something to others.
  */
 #include "hub_internal.h"
 
@@ -75,7 +77,8 @@ static bool initiation_admitted(struct hub *hub, u64 now, const struct endpoint 
 		reply_cookie(hub, now, source, data, size, ret);
 		return false;
 	}
-	if (ratelim_table_take(&hub->sources, now, &source->address))
+	if (ratelim_table_take(&hub->sources, now, &source->address) &&
+	    ratelim_take(&hub->proven, now))
 		return true;
 	hub_drop(ret, DROP_RATE_LIMITED);
 	return false;

@@ -12,8 +12,8 @@
 #include <string.h>
 
 #define HUB_FIRST_SLOTS 16u
-#define SOURCE_RATE 10u
-#define SOURCE_BURST 10u
+#define SOURCE_RATE 2u
+#define SOURCE_BURST 4u
 /* When both ends initiate, each may send under the session that the other began. */
 #define CONTEMPORARY (10 * NS_PER_S)
 
@@ -123,6 +123,7 @@ int hub_create(struct hub **ret, const struct hub_options *options)
 	hub->free_slot = SLOT_NONE;
 	cookie_checker_init(&hub->checker, options->identity.public_key, &options->random);
 	ratelim_init(&hub->load, options->handshake_rate, options->handshake_rate);
+	ratelim_init(&hub->proven, options->handshake_rate, options->handshake_rate);
 	random_fill(&options->random, &seed, sizeof(seed));
 	hub->life = random_u32(&options->random);
 	ratelim_table_init(&hub->sources, SOURCE_RATE, SOURCE_BURST, seed);

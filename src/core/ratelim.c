@@ -11,28 +11,40 @@
  */
 #include "warp/ratelim.h"
 
+static u64 interval_of(u64 rate)
+{
+	return rate < NS_PER_S ? NS_PER_S / rate : 1;
+}
+
+static bool take_token(u64 *full_at, u64 interval, u64 burst, u64 now)
+{
+	u64 at = (*full_at > now ? *full_at : now) + interval;
+
+	if (at - now > burst * interval)
+		return false;
+	*full_at = at;
+	return true;
+}
+
 void ratelim_init(struct ratelim *r, u64 rate, u64 burst)
 {
-	r->interval = rate < NS_PER_S ? NS_PER_S / rate : 1;
+	r->interval = interval_of(rate);
 	r->burst = burst;
 	r->full_at = 0;
 }
 
 bool ratelim_take(struct ratelim *r, u64 now)
 {
-	u64 full_at = (r->full_at > now ? r->full_at : now) + r->interval;
-
-	if (full_at - now > r->burst * r->interval)
-		return false;
-	r->full_at = full_at;
-	return true;
+	return take_token(&r->full_at, r->interval, r->burst, now);
 }
 
 void ratelim_table_init(struct ratelim_table *t, u64 rate, u64 burst, u64 seed)
 {
-	t->seed = seed;
-	for (size_t i = 0; i < RATELIM_SLOTS; i++)
-		ratelim_init(&t->slot[i], rate, burst);
+	*t = (struct ratelim_table){
+		.interval = interval_of(rate),
+		.burst = burst,
+		.seed = seed,
+	};
 }
 
 /* The finalizer of SplitMix64: every bit of x moves every bit of the result. */
@@ -53,9 +65,9 @@ static u64 bucket_name(const struct address *source)
 	return name;
 }
 
-static size_t slot_of(const struct ratelim_table *t, const struct address *source)
+static size_t slot_of(const struct ratelim_table *t, u64 now, const struct address *source)
 {
-	u64 hash = mix(t->seed + source->family);
+	u64 hash = mix(t->seed + source->family + (now / RATELIM_SHUFFLE << 8));
 
 	hash = mix(hash ^ bucket_name(source));
 	return (size_t)(mix(hash ^ t->seed) % RATELIM_SLOTS);
@@ -63,5 +75,5 @@ static size_t slot_of(const struct ratelim_table *t, const struct address *sourc
 
 bool ratelim_table_take(struct ratelim_table *t, u64 now, const struct address *source)
 {
-	return ratelim_take(&t->slot[slot_of(t, source)], now);
+	return take_token(&t->full_at[slot_of(t, now, source)], t->interval, t->burst, now);
 }

@@ -35,7 +35,7 @@
 
 #define BUFFERS 2048u
 #define ROUNDS 8u            /* batches of one socket before it is another's turn */
-#define HANDSHAKE_RATE 2000u /* a second, before cookies are asked for */
+#define HANDSHAKE_RATE 1000u /* a second, before cookies are asked for; as many with them */
 #define STATS_INTERVAL 60.0  /* seconds */
 
 struct server {

@@ -106,18 +106,18 @@ static void all_addresses_of_a_64_share_one_bucket(void **state)
 	assert_int_equal(table_take_all(&t, "2001:db8:0:2::1"), 4);
 }
 
-/* How many of 256 addresses find their bucket emptied by another. */
-static u32 collisions(u64 seed, u64 *ret_set)
+/* How many of as many addresses as there are buckets find theirs emptied by another. */
+static u32 collisions(u64 seed, u64 now, u64 *ret_set)
 {
 	struct ratelim_table t;
 	u32 count = 0;
 
 	*ret_set = 0;
 	ratelim_table_init(&t, 1, 1, seed);
-	for (u32 i = 0; i < 256; i++) {
-		struct address a = { .family = 4, .bytes = { 10, 0, 0, (u8)i } };
+	for (u32 i = 0; i < RATELIM_SLOTS; i++) {
+		struct address a = { .family = 4, .bytes = { 10, 0, (u8)(i >> 8), (u8)i } };
 
-		if (!ratelim_table_take(&t, 0, &a)) {
+		if (!ratelim_table_take(&t, now, &a)) {
 			count++;
 			*ret_set = *ret_set * 31 + i;
 		}
@@ -125,15 +125,28 @@ static u32 collisions(u64 seed, u64 *ret_set)
 	return count;
 }
 
-/* 256 thrown into 256 leave 94 empty on average, so as many collide. */
+/* n thrown into n leave n/e empty on average, so as many collide. */
 static void who_collides_is_spread_evenly_and_depends_on_the_seed(void **state)
 {
+	const u32 expected = RATELIM_SLOTS * 1000 / 2718;
 	u64 one, other;
 
 	(void)state;
-	assert_in_range(collisions(1, &one), 70, 120);
-	assert_in_range(collisions(2, &other), 70, 120);
+	assert_in_range(collisions(1, 0, &one), expected - 150, expected + 150);
+	assert_in_range(collisions(2, 0, &other), expected - 150, expected + 150);
 	assert_true(one != other);
+}
+
+static void who_collides_changes_with_time(void **state)
+{
+	u64 first, again, later;
+
+	(void)state;
+	collisions(1, 0, &first);
+	collisions(1, RATELIM_SHUFFLE - 1, &again);
+	collisions(1, RATELIM_SHUFFLE, &later);
+	assert_true(first == again);
+	assert_true(first != later);
 }
 
 int main(void)
@@ -147,6 +160,7 @@ int main(void)
 		cmocka_unit_test(one_flooding_address_does_not_starve_another),
 		cmocka_unit_test(all_addresses_of_a_64_share_one_bucket),
 		cmocka_unit_test(who_collides_is_spread_evenly_and_depends_on_the_seed),
+		cmocka_unit_test(who_collides_changes_with_time),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
