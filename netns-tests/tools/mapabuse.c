@@ -48,7 +48,6 @@ struct node {
 	struct identity identity;
 	u64 proof;
 	bool registered;
-	u32 handle; /* of p, as q and l are told; of q or l, as p is */
 	u32 relays, answers, pushes;
 };
 
