@@ -74,6 +74,9 @@ int hub_create(struct hub **ret, const struct hub_options *options);
 void hub_destroy(struct hub *hub);
 const struct identity *hub_identity(const struct hub *hub);
 
+/* The assoc of one of the sessions and initiations there are, the same for the same number; may be NULL. */
+struct assoc *hub_any(const struct hub *hub, u32 number);
+
 void assoc_init(struct assoc *a, const u8 remote_key[static KEY_SIZE],
 		const u8 preshared_key[static KEY_SIZE], void *owner);
 /* Drops all sessions and what is in flight; the struct may then go. */

@@ -3,9 +3,9 @@
  * mapserver.h - the facade of the map's core: hub + registry, datagrams in and out.
  *
  * Shape and rules are those of engine.h: nothing is called back (but admit, which only answers),
- * output is drained. Bounded are: nodes (max_nodes), what each may register and ask for (see
- * registry.h), what waits to be sent, and what anybody can make the map send to one address
- * without having been asked from there.
+ * output is drained. Bounded are: nodes (max_nodes, and an eighth more that have not spoken yet), what
+ * each may register and ask for (see registry.h), what waits to be sent, and what anybody can make the
+ * map send to one address without having been asked from there.
  */
 #ifndef WARP_MAPSERVER_H
 #define WARP_MAPSERVER_H
@@ -62,7 +62,8 @@ struct mapserver_stats {
 	u64 relayed;       /* datagrams forwarded */
 	u64 relayed_bytes;
 	u64 relay_limited; /* not forwarded: over a limit */
-	u64 refused;       /* initiations of strangers while the table was full */
+	u64 refused;       /* strangers for whom there was no room */
+	u64 crowded;       /* nodes forgotten because others need a place more */
 	u32 streams;       /* whose node is known */
 	struct drop_counts drops;
 };

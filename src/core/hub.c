@@ -80,6 +80,11 @@ struct slot *hub_slot(struct hub *hub, u32 index)
 	return &hub->slots[at];
 }
 
+struct assoc *hub_any(const struct hub *hub, u32 number)
+{
+	return hub->slots_used ? hub->slots[number % hub->slots_used].assoc : NULL;
+}
+
 void hub_index_release(struct hub *hub, u32 index)
 {
 	struct slot *slot = hub_slot(hub, index);

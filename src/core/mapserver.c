@@ -6,8 +6,8 @@
  *   its first transport datagram the session is confirmed, the client is known
  *   client_expiry of silence     forgotten, its watchers are told
  *
- * Anybody can make initiations, so provisional clients live for REGISTRY_PROVISIONAL only and are
- * the first to go when the table is full. An initiation changes nothing about a known client,
+ * Anybody can make initiations, so provisional clients live for REGISTRY_PROVISIONAL only, have room of
+ * their own beside the known ones, and replace one another when that is full. An initiation changes nothing about a known client,
  * whoever sends it: the hub keeps what it leads to apart until it is confirmed.
  *
  * The map never asks for a session: that is the nodes' affair. It only tidies up old ones, when a
@@ -19,9 +19,12 @@
 #include <string.h>
 
 #define TIDY_INTERVAL (10 * NS_PER_S)
+#define PROVISIONAL_ROOM(nodes) ((nodes) / 8 + 16)
 
 _Static_assert((MAPSERVER_QUEUE & (MAPSERVER_QUEUE - 1)) == 0, "not a power of two");
-_Static_assert(MAPSERVER_MAX_NODES < HUB_SESSIONS / ASSOC_SESSIONS, "a node lacks sessions");
+_Static_assert(MAPSERVER_MAX_NODES + PROVISIONAL_ROOM(MAPSERVER_MAX_NODES) <
+		       HUB_SESSIONS / ASSOC_SESSIONS,
+	       "a node lacks sessions");
 _Static_assert(MAPSERVER_DATAGRAM >= WIRE_INITIATION_SIZE, "handshakes do not fit");
 
 /* --- clients ----------------------------------------------------------------------------- */
@@ -38,7 +41,7 @@ void map_forget(struct mapserver *m, struct client *client)
 		map_tell_watchers(m, client->node);
 	registry_remove(m->registry, client->node);
 	assoc_clear(m->hub, &client->assoc);
-	m->stats.nodes -= client->known;
+	map_unsettle(m, client);
 	crypto_wipe(client, sizeof(*client));
 	mem_free(&m->options.allocator, client, sizeof(*client));
 }
@@ -104,13 +107,14 @@ static void tidy(struct mapserver *m, struct client *client)
 static int create_parts(struct mapserver *m)
 {
 	const struct mapserver_options *o = &m->options;
+	const u32 clients = o->max_nodes + PROVISIONAL_ROOM(o->max_nodes);
 	const struct hub_options hub = {
 		.identity = o->identity,
 		.allocator = o->allocator,
 		.random = o->random,
 		.ciphers = CIPHER_BIT(CIPHER_CHACHA20_POLY1305),
 		.replay_bits = REPLAY_BITS_MAP,
-		.max_sessions = o->max_nodes * ASSOC_SESSIONS + 1, /* one is made before one goes */
+		.max_sessions = clients * ASSOC_SESSIONS + 1, /* one is made before one goes */
 		.handshake_rate = o->handshake_rate,
 		.lookup = look_up,
 		.ctx = m,
@@ -123,7 +127,7 @@ static int create_parts(struct mapserver *m)
 			   small_seed);
 	random_fill(&o->random, m->proof_key, sizeof(m->proof_key));
 	random_fill(&o->random, seed, sizeof(seed));
-	m->registry = registry_create(&o->allocator, seed, o->max_nodes, o->client_expiry);
+	m->registry = registry_create(&o->allocator, seed, clients, o->client_expiry);
 	crypto_wipe(seed, sizeof(seed));
 	if (o->max_streams)
 		m->streams = mem_alloc(&o->allocator, o->max_streams * sizeof(*m->streams));
@@ -300,9 +304,12 @@ static void opened(struct mapserver *m, const struct hub_result *result, const s
 		drop_count(&m->stats.drops, DROP_NOT_ALLOWED);
 		return;
 	}
+	if (!client->known && !map_settle(m, client, &from->endpoint.address)) {
+		m->stats.refused++;
+		map_forget(m, client);
+		return;
+	}
 	registry_touch(m->registry, m->now, client->node);
-	m->stats.nodes += !client->known;
-	client->known = true;
 	tidy(m, client);
 	map_frames(m, client, from, size, result);
 }

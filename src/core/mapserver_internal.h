@@ -11,6 +11,8 @@
 #include "warp/natclass.h"
 #include "warp/registry.h"
 
+/* Addresses that are told apart when there are too many nodes. */
+#define MAP_HOMES 4096u
 /* Frames that fit in one datagram. */
 #define MAP_PLAIN_MAX (MAPSERVER_DATAGRAM - WIRE_OVERHEAD)
 
@@ -26,11 +28,12 @@ struct mapserver {
 	struct registry *registry;
 	struct ratelim_table unasked; /* datagrams, by destination */
 	struct mapserver_stats stats;
-	u64 now;           /* of the call under way: the hub's look-up of a key is not told */
-	bool full;         /* the last look-up failed for want of room */
-	u64 relay_full_at; /* when the allowance of all is whole again */
-	u8 proof_key[KEY_SIZE];
-	u32 queued, taken; /* since the beginning */
+	u64 now;                /* of the call under way: the hub's look-up of a key is not told */
+	bool full;              /* the last look-up failed for want of room */
+	u64 relay_full_at;      /* when the allowance of all is whole again */
+	u8 proof_key[KEY_SIZE]; /* of proofs and of homes, which differ in length */
+	u32 homes[MAP_HOMES];   /* known clients of each */
+	u32 queued, taken;      /* since the beginning */
 	struct endpoint doors[MAPSERVER_LISTENERS];
 	u32 door_count;
 	struct node_stream *streams; /* max_streams of them, or NULL */
@@ -43,6 +46,7 @@ struct client {
 	struct registry_node *node;
 	u64 tidied;        /* when old sessions were last looked for */
 	u64 relay_full_at; /* when its allowance is whole again */
+	u16 home;          /* see mapcrowd.c */
 	bool known;        /* has shown to hold its key */
 	u8 streams;        /* connections that are its own */
 };
@@ -90,6 +94,11 @@ static inline bool map_is_stream(u32 listener)
 /* An authentic datagram of client has come over the connection, which is its own from now on. False:
  * it is another's, or client has too many. */
 bool map_stream_take(struct mapserver *m, struct client *client, u32 listener);
+
+/* mapcrowd.c */
+/* A client that has shown to hold its key, at this address, becomes known. False: there is no place. */
+bool map_settle(struct mapserver *m, struct client *client, const struct address *from);
+void map_unsettle(struct mapserver *m, struct client *client);
 
 /* mapproof.c */
 /* What only who receives what is sent to an endpoint can know; not 0. */

@@ -237,10 +237,11 @@ static void on_stats(struct ev_loop *loop, ev_timer *w, int events)
 	log_debug("%u nodes; datagrams: %llu in, %llu out, %llu not sent", c->nodes,
 		  (unsigned long long)c->received, (unsigned long long)c->sent,
 		  (unsigned long long)s->send_errors);
-	log_debug("%llu handshakes, %llu registrations, %llu queries, %llu pushes, %llu refused",
+	log_debug("%llu handshakes, %llu registrations, %llu queries, %llu pushes",
 		  (unsigned long long)c->handshakes, (unsigned long long)c->registrations,
-		  (unsigned long long)c->queries, (unsigned long long)c->pushes,
-		  (unsigned long long)c->refused);
+		  (unsigned long long)c->queries, (unsigned long long)c->pushes);
+	log_debug("for want of room: %llu refused, %llu forgotten", (unsigned long long)c->refused,
+		  (unsigned long long)c->crowded);
 	log_debug("%llu datagrams relayed, %llu bytes, %llu over a limit",
 		  (unsigned long long)c->relayed, (unsigned long long)c->relayed_bytes,
 		  (unsigned long long)c->relay_limited);

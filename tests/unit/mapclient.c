@@ -122,7 +122,8 @@ static void node_hears(struct mapworld *w, struct node *n, u16 port, u8 *data, s
 
 static void deliver(struct mapworld *w, const struct map_outgoing *out)
 {
-	u8 n = out->destination.address.bytes[3];
+	const struct address *to = &out->destination.address;
+	u8 n = to->bytes[to->family == 4 ? 3 : 15];
 	u8 copy[MAPSERVER_DATAGRAM];
 
 	assert_in_range(out->buf->length, 1, MAPSERVER_DATAGRAM);

@@ -645,14 +645,15 @@ static void a_node_that_lies_about_its_place_is_no_weapon(void **state)
 
 static void a_full_table_prefers_those_who_have_spoken(void **state)
 {
+	struct frame probe = { .type = FRAME_PROBE };
 	struct node *a;
 
 	(void)state;
 	mapworld_end(&w);
 	mapworld_begin(&w, 3, 64, NULL);
 	a = node_connect(&w, 1);
-	/* Strangers come and never speak: each new one replaces the oldest. */
-	for (u32 i = 10; i < 20; i++) {
+	/* Strangers come and never speak: when there is no more room, each new one replaces the oldest. */
+	for (u32 i = 10; i < 39; i++) {
 		mapworld_pass(&w, NS_PER_MS);
 		assert_true(node_greet(&w, node_start(&w, i)));
 	}
@@ -660,7 +661,9 @@ static void a_full_table_prefers_those_who_have_spoken(void **state)
 	node_connect(&w, 3);
 	assert_int_equal(mapserver_stats(w.map)->nodes, 3);
 	assert_int_equal(mapserver_stats(w.map)->refused, 0);
-	assert_false(node_greet(&w, node_start(&w, 4)));
+	assert_true(node_greet(&w, node_start(&w, 4)));
+	node_say(&w, &w.nodes[4], 0, &probe);
+	assert_int_equal(node_count(&w.nodes[4], FRAME_PROBE_REPLY), 0);
 	assert_int_equal(mapserver_stats(w.map)->refused, 1);
 	/* Who is in stays in. */
 	mapworld_forget(&w);

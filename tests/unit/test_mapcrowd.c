@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * test_mapcrowd.c - when all places of a map are taken: a crowd of keys from one address makes room
+ * for others, and nobody else does.
+ */
+#include "mapclient.h"
+
+#define PLACES 16u
+#define CROWD 20u /* the first of the crowd's numbers; they fill the /64 2001:db8:: */
+
+static struct mapworld w;
+
+static int setup(void **state)
+{
+	(void)state;
+	mapworld_begin(&w, PLACES, 64, NULL);
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	(void)state;
+	mapworld_end(&w);
+	return 0;
+}
+
+/* True: it has a place. */
+static bool comes(u32 n)
+{
+	struct frame probe = { .type = FRAME_PROBE };
+	struct node *node = node_start(&w, n);
+
+	if (n >= CROWD) {
+		node->at = test_endpoint("2001:db8::", 5000);
+		node->at.address.bytes[15] = (u8)n;
+	}
+	assert_true(node_greet(&w, node));
+	node_say(&w, node, 0, &probe);
+	return node_count(node, FRAME_PROBE_REPLY) == 1;
+}
+
+static bool is_here(u32 n)
+{
+	struct frame probe = { .type = FRAME_PROBE };
+	struct node *node = &w.nodes[n];
+	u32 before = node_count(node, FRAME_PROBE_REPLY);
+
+	node_say(&w, node, 0, &probe);
+	return node_count(node, FRAME_PROBE_REPLY) > before;
+}
+
+static void a_crowd_makes_room_for_others(void **state)
+{
+	u32 crowd = 0;
+
+	(void)state;
+	for (u32 i = 0; i < PLACES; i++)
+		assert_true(comes(CROWD + i));
+	for (u32 i = 1; i <= PLACES - 2; i++)
+		assert_true(comes(i));
+	assert_int_equal(mapserver_stats(w.map)->crowded, PLACES - 2);
+	assert_int_equal(mapserver_stats(w.map)->nodes, PLACES);
+	for (u32 i = 1; i <= PLACES - 2; i++)
+		assert_true(is_here(i));
+	for (u32 i = 0; i < PLACES; i++)
+		crowd += is_here(CROWD + i);
+	assert_int_equal(crowd, 2);
+	/* Now nobody has many. */
+	assert_false(comes(PLACES - 1));
+	assert_int_equal(mapserver_stats(w.map)->refused, 1);
+}
+
+static void a_crowd_takes_no_place_from_others(void **state)
+{
+	(void)state;
+	for (u32 i = 1; i <= PLACES; i++)
+		assert_true(comes(i));
+	for (u32 i = 0; i < 10; i++)
+		assert_false(comes(CROWD + i));
+	for (u32 i = 1; i <= PLACES; i++)
+		assert_true(is_here(i));
+	assert_int_equal(mapserver_stats(w.map)->crowded, 0);
+}
+
+static void nor_from_its_own(void **state)
+{
+	(void)state;
+	for (u32 i = 0; i < PLACES; i++)
+		assert_true(comes(CROWD + i));
+	assert_false(comes(CROWD + PLACES));
+	assert_int_equal(mapserver_stats(w.map)->crowded, 0);
+}
+
+/* Who leaves is counted no more. */
+static void places_come_back(void **state)
+{
+	(void)state;
+	for (u32 i = 0; i < PLACES; i++)
+		assert_true(comes(CROWD + i));
+	mapworld_pass(&w, WORLD_EXPIRY);
+	assert_int_equal(mapserver_stats(w.map)->nodes, 0);
+	for (u32 i = 1; i <= PLACES; i++)
+		assert_true(comes(i));
+	assert_int_equal(mapserver_stats(w.map)->crowded, 0);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(a_crowd_makes_room_for_others),
+		TEST(a_crowd_takes_no_place_from_others),
+		TEST(nor_from_its_own),
+		TEST(places_come_back),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
