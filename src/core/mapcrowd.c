@@ -2,11 +2,13 @@
 /*
  * mapcrowd.c - who has a place when there are more nodes than places.
  *
- * Anybody can make keys. But a node that has finished a handshake has shown an address at which it
- * receives, its home (an IPv4 address or IPv6 /64), and of these nobody has many. When all places are
- * taken, a newcomer has that of a node of a crowd: of one whose home has more than twice as many as the
- * newcomer's would have. Which node is found by looking at some at random: a crowd that has
- * filled the map is found at once. Where there is no crowd, those who are here stay.
+ * Anybody can make keys. But a node that has given a proof (mapproof.c), or comes over TCP, has shown an
+ * address at which it receives, its home (an IPv4 address or IPv6 /64), and of these nobody has many.
+ * Until then its home is where it seems to be. When all places are taken, a newcomer has that of a node
+ * that has shown nothing, or of one of a crowd: of one whose home has more than twice as many as the
+ * newcomer's would have. As a newcomer can only seem to be somewhere, too, all who have shown nothing are
+ * counted with it. Which node is found by looking at some at random: a crowd that has filled the map is
+ * found at once. Where there is no crowd, those who are here stay.
  *
  * Homes are counted by a keyed hash: strangers that collide count as one.
  */
@@ -25,7 +27,13 @@ static u16 home_of(const struct mapserver *m, const struct address *a)
 	return get_u16(mac) % MAP_HOMES;
 }
 
-/* Of some known clients, one whose home has the most; NULL: none was found. */
+/* How much of a crowd it is in. */
+static u32 crowd_of(const struct mapserver *m, const struct client *client)
+{
+	return client->homed ? m->homes[client->home] : UINT32_MAX;
+}
+
+/* Of some known clients, the one in the largest crowd; NULL: none was found. */
 static struct client *one_of_a_crowd(struct mapserver *m)
 {
 	struct client *worst = NULL;
@@ -34,8 +42,7 @@ static struct client *one_of_a_crowd(struct mapserver *m)
 		const struct assoc *assoc = hub_any(m->hub, random_u32(&m->options.random));
 		struct client *client = assoc ? assoc->owner : NULL;
 
-		if (client && client->known &&
-		    (!worst || m->homes[client->home] > m->homes[worst->home]))
+		if (client && client->known && (!worst || crowd_of(m, client) > crowd_of(m, worst)))
 			worst = client;
 	}
 	return worst;
@@ -43,12 +50,13 @@ static struct client *one_of_a_crowd(struct mapserver *m)
 
 static bool make_place(struct mapserver *m, u16 home)
 {
+	u32 own = m->homes[home] > m->homeless ? m->homes[home] : m->homeless;
 	struct client *other;
 
 	if (m->stats.nodes < m->options.max_nodes)
 		return true;
 	other = one_of_a_crowd(m);
-	if (!other || m->homes[other->home] <= 2 * (m->homes[home] + 1))
+	if (!other || crowd_of(m, other) <= 2 * (own + 1))
 		return false;
 	m->stats.crowded++;
 	map_forget(m, other);
@@ -62,10 +70,22 @@ bool map_settle(struct mapserver *m, struct client *client, const struct address
 	if (!make_place(m, home))
 		return false;
 	m->homes[home]++;
+	m->homeless++;
 	m->stats.nodes++;
 	client->home = home;
 	client->known = true;
 	return true;
+}
+
+void map_is_home(struct mapserver *m, struct client *client, const struct address *from)
+{
+	if (client->homed)
+		return;
+	m->homeless--;
+	m->homes[client->home]--;
+	client->home = home_of(m, from);
+	client->homed = true;
+	m->homes[client->home]++;
 }
 
 void map_unsettle(struct mapserver *m, struct client *client)
@@ -73,6 +93,7 @@ void map_unsettle(struct mapserver *m, struct client *client)
 	if (!client->known)
 		return;
 	m->homes[client->home]--;
+	m->homeless -= !client->homed;
 	m->stats.nodes--;
-	client->known = false;
+	client->known = client->homed = false;
 }

@@ -41,12 +41,12 @@ struct question {
 
 /* --- answers ----------------------------------------------------------------------------- */
 
-/* May so many bytes go to where the question came from? */
+/* May so many bytes go to where the question came from? A connection leads to who has asked. */
 static bool may_answer(struct question *q, size_t size)
 {
 	struct mapserver *m = q->m;
 
-	if (size <= q->free ||
+	if (size <= q->free || map_is_stream(q->from->listener) ||
 	    registry_is_confirmed(m->registry, m->now, q->client->node, &q->from->endpoint))
 		return true;
 	drop_count(&m->stats.drops, DROP_UNCONFIRMED);
@@ -218,8 +218,10 @@ static void on_register(struct question *q, const struct frame_register_request 
 	if (changed < 0)
 		return;
 	m->stats.registrations++;
-	if (f->proof && map_proves(m, q->client, &q->from->endpoint, f->proof))
+	if (f->proof && map_proves(m, q->client, &q->from->endpoint, f->proof)) {
 		registry_confirm(m->now, node, f->interface);
+		map_is_home(m, q->client, &q->from->endpoint.address);
+	}
 	response.register_response = (struct frame_register_response){
 		.interface = f->interface,
 		.expiry = expiry_seconds(m),

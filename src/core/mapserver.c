@@ -7,8 +7,9 @@
  *   client_expiry of silence     forgotten, its watchers are told
  *
  * Anybody can make initiations, so provisional clients live for REGISTRY_PROVISIONAL only, have room of
- * their own beside the known ones, and replace one another when that is full. An initiation changes nothing about a known client,
- * whoever sends it: the hub keeps what it leads to apart until it is confirmed.
+ * their own beside the known ones, and replace one another when that is full. An initiation changes
+ * nothing about a known client, whoever sends it: the hub keeps what it leads to apart until it is
+ * confirmed.
  *
  * The map never asks for a session: that is the nodes' affair. It only tidies up old ones, when a
  * client speaks; a client that does not is forgotten altogether.
@@ -309,6 +310,8 @@ static void opened(struct mapserver *m, const struct hub_result *result, const s
 		map_forget(m, client);
 		return;
 	}
+	if (map_is_stream(from->listener))
+		map_is_home(m, client, &from->endpoint.address);
 	registry_touch(m->registry, m->now, client->node);
 	tidy(m, client);
 	map_frames(m, client, from, size, result);

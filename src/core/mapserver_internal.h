@@ -33,6 +33,7 @@ struct mapserver {
 	u64 relay_full_at;      /* when the allowance of all is whole again */
 	u8 proof_key[KEY_SIZE]; /* of proofs and of homes, which differ in length */
 	u32 homes[MAP_HOMES];   /* known clients of each */
+	u32 homeless;           /* known clients that have not shown theirs */
 	u32 queued, taken;      /* since the beginning */
 	struct endpoint doors[MAPSERVER_LISTENERS];
 	u32 door_count;
@@ -48,6 +49,7 @@ struct client {
 	u64 relay_full_at; /* when its allowance is whole again */
 	u16 home;          /* see mapcrowd.c */
 	bool known;        /* has shown to hold its key */
+	bool homed;        /* and its home */
 	u8 streams;        /* connections that are its own */
 };
 
@@ -96,8 +98,10 @@ static inline bool map_is_stream(u32 listener)
 bool map_stream_take(struct mapserver *m, struct client *client, u32 listener);
 
 /* mapcrowd.c */
-/* A client that has shown to hold its key, at this address, becomes known. False: there is no place. */
+/* A client that has shown to hold its key becomes known. False: there is no place. */
 bool map_settle(struct mapserver *m, struct client *client, const struct address *from);
+/* The client, which is known, has shown that it receives what is sent to this address. */
+void map_is_home(struct mapserver *m, struct client *client, const struct address *from);
 void map_unsettle(struct mapserver *m, struct client *client);
 
 /* mapproof.c */

@@ -5,6 +5,8 @@
  */
 #include "mapclient.h"
 
+#include <string.h>
+
 #define PLACES 16u
 #define CROWD 20u /* the first of the crowd's numbers; they fill the /64 2001:db8:: */
 
@@ -24,7 +26,7 @@ static int teardown(void **state)
 	return 0;
 }
 
-/* True: it has a place. */
+/* True: it has a place. Registers, and so shows its address. */
 static bool comes(u32 n)
 {
 	struct frame probe = { .type = FRAME_PROBE };
@@ -36,7 +38,25 @@ static bool comes(u32 n)
 	}
 	assert_true(node_greet(&w, node));
 	node_say(&w, node, 0, &probe);
-	return node_count(node, FRAME_PROBE_REPLY) == 1;
+	if (node_count(node, FRAME_PROBE_REPLY) != 1)
+		return false;
+	node_register(&w, node, 0);
+	return true;
+}
+
+/* The same, but all that it says under its session seems to come from 198.51.N.N. */
+static void lies(u32 n)
+{
+	struct frame probe = { .type = FRAME_PROBE };
+	struct node *node;
+
+	node_stop(&w.nodes[n]);
+	node = node_start(&w, n);
+	assert_true(node_greet(&w, node));
+	node->at = test_endpoint("198.51.0.0", 5000);
+	node->at.address.bytes[2] = node->at.address.bytes[3] = (u8)n;
+	node_say(&w, node, 0, &probe);
+	node_claim(&w, node, 0);
 }
 
 static bool is_here(u32 n)
@@ -104,6 +124,59 @@ static void places_come_back(void **state)
 	assert_int_equal(mapserver_stats(w.map)->crowded, 0);
 }
 
+/* Each seems to come from elsewhere: they are told apart from those who have shown that they do. */
+static void who_has_not_shown_where_it_is_makes_room(void **state)
+{
+	(void)state;
+	for (u32 i = 0; i < PLACES; i++)
+		lies(CROWD + i);
+	for (u32 i = 1; i <= PLACES; i++)
+		assert_true(comes(i));
+	for (u32 i = 1; i <= PLACES; i++)
+		assert_true(is_here(i));
+	assert_false(comes(PLACES + 1));
+}
+
+/* Newcomers that seem to come from elsewhere take no more than half of the places of an office. */
+static void an_office_keeps_most_of_its_places(void **state)
+{
+	u32 here = 0;
+
+	(void)state;
+	for (u32 i = 0; i < PLACES; i++)
+		assert_true(comes(CROWD + i));
+	for (u32 round = 0; round < 5; round++) {
+		for (u32 i = 1; i < CROWD; i++)
+			lies(i);
+	}
+	for (u32 i = 0; i < PLACES; i++)
+		here += is_here(CROWD + i);
+	assert_in_range(here, PLACES / 2, PLACES - 1);
+}
+
+/* Who connects over TCP receives what is sent there. */
+static void a_connection_shows_where_it_is(void **state)
+{
+	struct frame probe = { .type = FRAME_PROBE };
+
+	(void)state;
+	for (u32 i = 1; i <= PLACES; i++) {
+		struct node *node = node_start(&w, i);
+		struct buf *b = buf_get(w.pool);
+
+		assert_true(node_greet(&w, node));
+		node_seal(&w, node, &probe, 1);
+		memcpy(buf_data(b), w.last, w.last_size);
+		b->length = (u32)w.last_size;
+		mapserver_receive(w.map, w.now, mapserver_stream(i, 1), &node->at, b);
+	}
+	mapworld_pass(&w, 0);
+	assert_false(comes(PLACES + 1));
+	assert_int_equal(mapserver_stats(w.map)->nodes, PLACES);
+	for (u32 i = 1; i <= PLACES; i++)
+		mapserver_stream_closed(w.map, w.now, mapserver_stream(i, 1));
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -113,6 +186,9 @@ int main(void)
 		TEST(a_crowd_takes_no_place_from_others),
 		TEST(nor_from_its_own),
 		TEST(places_come_back),
+		TEST(who_has_not_shown_where_it_is_makes_room),
+		TEST(an_office_keeps_most_of_its_places),
+		TEST(a_connection_shows_where_it_is),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -657,8 +657,9 @@ static void a_full_table_prefers_those_who_have_spoken(void **state)
 		mapworld_pass(&w, NS_PER_MS);
 		assert_true(node_greet(&w, node_start(&w, i)));
 	}
-	node_connect(&w, 2);
-	node_connect(&w, 3);
+	node_register(&w, a, 0);
+	node_register(&w, node_connect(&w, 2), 0);
+	node_register(&w, node_connect(&w, 3), 0);
 	assert_int_equal(mapserver_stats(w.map)->nodes, 3);
 	assert_int_equal(mapserver_stats(w.map)->refused, 0);
 	assert_true(node_greet(&w, node_start(&w, 4)));

@@ -193,6 +193,30 @@ static void what_is_relayed_goes_over_the_connection(void **state)
 	assert_int_equal(sent_to(listener), 0);
 }
 
+/* Nobody writes another's address on a connection: the answer may be as long as it is. */
+static void a_long_answer_goes_back_over_the_connection(void **state)
+{
+	const u32 listener = mapserver_stream(1, 0);
+	struct frame f = { .type = FRAME_MAPPING_REQUEST };
+	struct node *a, *b;
+	u64 before;
+
+	(void)state;
+	meet(&a, &b);
+	for (u16 i = 0; i < 20; i++)
+		node_register(&w, b, i);
+	register_over(a, listener, 0);
+	sent_to(0);
+	f.mapping_request.count = 1;
+	f.mapping_request.keys = b->identity.public_key;
+	node_seal(&w, a, &f, 1);
+	w.deaf = true;
+	before = mapserver_stats(w.map)->drops.count[DROP_UNCONFIRMED];
+	say_over(a, listener);
+	assert_int_equal(sent_to(listener), 1);
+	assert_int_equal(mapserver_stats(w.map)->drops.count[DROP_UNCONFIRMED], before);
+}
+
 static void a_connection_is_of_one_node(void **state)
 {
 	const u32 listener = mapserver_stream(1, 0);
@@ -281,6 +305,7 @@ int main(void)
 		TEST(its_end_takes_registrations_along),
 		TEST(what_was_registered_anew_stays_when_it_ends),
 		TEST(what_is_relayed_goes_over_the_connection),
+		TEST(a_long_answer_goes_back_over_the_connection),
 		TEST(a_connection_is_of_one_node),
 		TEST(a_node_has_only_so_many),
 		TEST(a_nat_is_not_tested_over_it),
