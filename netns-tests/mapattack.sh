@@ -2,19 +2,20 @@
 # A map under attack: floods from spoofed and from real addresses, and nodes that ask for what they should
 # not get. Nobody gets more bytes than came in his name, and honest nodes are served meanwhile.
 #
-#    A, B -- internet -- map       A and B start, and start again, while it lasts
+#    A, B -- internet -- map       A and B start, and start again, while it lasts; then UDP is blocked for A
 #               |
-#               X                  mapflood and mapabuse (see there). What claims to come from
+#               X                  mapflood, mapcallers and mapabuse (see there). What claims to come from
 #                                  11.200.0.0/13 is spoofed: answers to it go nowhere. All of
 #                                  11.208.0.0/13 is X's own
 #
 # Bytes are counted at the map, IP headers included, by the addresses that each kind of attack has.
-# timeout: 90
+# timeout: 120
 # shellcheck source=netns-tests/lib/lab.sh
 . "$(dirname "$0")/lib/lab.sh"
-lab_begin tun jq ping warpd warp-map warp netns/mapflood netns/mapabuse ss
+lab_begin tun jq ping warpd warp-map warp netns/mapflood netns/mapabuse \
+	netns/mapcallers ss
 
-SECONDS_LONG=${ATTACK_SECONDS:-14}
+SECONDS_LONG=${ATTACK_SECONDS:-24}
 RATE=${ATTACK_RATE:-24000} # datagrams a second, of all kinds
 KINDS=sgctpiyk
 BOUND=10 # seconds in which honest nodes are connected; they are in 0.3 s when nobody attacks
@@ -23,7 +24,7 @@ declare -A NAMES=([s]=initiations_spoofed [g]=garbage [c]=unasked_cookies_and_re
 	[t]=unknown_sessions [p]=replayed_initiations [i]=initiations_with_cookies [y]=unknown_keys
 	[k]=initiations_for_another_key)
 declare -A NETWORK=([s]=200 [g]=201 [c]=202 [t]=203 [p]=204 [i]=208 [y]=209 [k]=210 [liar]=207
-	[node]=211)
+	[node]=211 [requests]=205 [callers]=215)
 
 lab_internet
 for h in A B X; do
@@ -35,6 +36,18 @@ ip_in internet route add 11.208.0.0/13 via "${ADDRESS[X/eth0]}"
 ip_in X route add local 11.208.0.0/13 dev lo
 host map
 uplink map eth0
+# blocked yes|no: UDP of A.
+run_in internet nft -f - <<END || lab_die "the rules of the internet"
+table ip way {
+	chain forward { type filter hook forward priority filter; }
+}
+END
+blocked()
+{
+	run_in internet nft flush chain ip way forward || lab_die "blocked"
+	[ "$1" = no ] || run_in internet nft "add rule ip way forward ip saddr ${ADDRESS[A/eth0]} meta l4proto udp drop
+		add rule ip way forward ip daddr ${ADDRESS[A/eth0]} meta l4proto udp drop" || lab_die "blocked"
+}
 MAP_AT=${ADDRESS[map/eth0]}
 cat >"$LAB/map.yaml" <<END
 private_key_file: $(private_key map)
@@ -85,6 +98,8 @@ wait_until 'grep -q ready "$LAB/abuse.log"' 20 || lab_die "mapabuse cannot begin
 spawn X flood "$WARP_BUILD/netns/mapflood" "$LAB_MAP" "$LAB_MAP_KEY" "$SECONDS_LONG" "$RATE" $KINDS \
 	"$(public_key A)"
 wait_until 'grep -q ready "$LAB/flood.log"' 20 || lab_die "mapflood cannot begin"
+spawn X callers "$WARP_BUILD/netns/mapcallers" "$MAP_AT:443" "$LAB_MAP_KEY" "$SECONDS_LONG"
+wait_until 'grep -q ready "$LAB/callers.log"' 20 || lab_die "mapcallers cannot begin"
 used=$(cpu)
 wait_until '[ "$(bytes in s)" -gt 1000000 ]' 10 || lab_die "there is no flood"
 
@@ -110,13 +125,19 @@ check the_flood_goes_on "it has ended before" running flood
 stop A
 stop B
 serve honest_nodes_that_start_again_find_each_other
+stop A
+stop B
+blocked yes
+serve honest_nodes_whose_udp_is_blocked_find_each_other
+check over_tcp "$(status A '.interfaces[].maps')" status_is A '[.interfaces[].maps[].over] == ["tcp"]'
 peak=$(resident)
 check the_flood_still_goes_on "it has ended before" running flood
 used=$(($(cpu) - used))
 await flood $((SECONDS_LONG + 20))
 await abuse $((SECONDS_LONG + 20))
+await callers $((SECONDS_LONG + 20))
 check the_map_lives "it has ended" running map
-tail -n 1 "$LAB/flood.log" "$LAB/abuse.log" | sed 's/^/  /'
+tail -n 1 "$LAB/flood.log" "$LAB/abuse.log" "$LAB/callers.log" | sed 's/^/  /'
 record mapattack honest_connect_ms "$(printf '%s\n' "${times[@]:--1}" | sort -n | tail -n 1)" ms \
 	"< $((BOUND * 1000))" "$(IFS=,; echo "${times[*]}")"
 record mapattack map_cpu_ms "$used" ms ""
@@ -137,6 +158,8 @@ for ((i = 0; i < ${#KINDS}; i++)); do
 	k=${KINDS:i:1}
 	not_amplified "${NAMES[$k]}" "$k" 1
 done
+not_amplified tcp_of_strangers callers 1
+not_amplified tcp_requests_spoofed requests 2
 not_amplified registered_from_an_address_of_others liar 3
 not_amplified questions_for_many_keys node 3
 of_abuse() { tail -n 1 "$LAB/abuse.log" | jq "$1"; }

@@ -14,6 +14,7 @@
 
 #include <errno.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -370,10 +371,14 @@ u32 streams_most(void)
 
 static int prepare(int fd, const struct endpoint *local)
 {
-	const int on = 1;
+	const int on = 1, once = 1;
 	union inet_sockaddr sa;
 	socklen_t length = endpoint_to_sockaddr(local, &sa);
 
+	/* Who asks for a connection in another's name sends him two answers, not the usual six. Whoever
+	 * has missed both asks again himself. */
+	if (setsockopt(fd, IPPROTO_TCP, TCP_SYNCNT, &once, sizeof(once)))
+		return -errno;
 	if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) ||
 	    (local->address.family == 6 &&
 	     setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof(on))) ||
