@@ -14,7 +14,7 @@
  *   n 11.214.0.1  knows p's handle from q; p does not want it. Relays to p
  *
  * 11.208.0.0/13 must lead here and be local. Prints one line of JSON: frames relayed, sent and come.
- * Exit status 0; 1 when p and q were not made acquainted; 2 when something cannot be.
+ * Ends before its time on SIGTERM. Exit status 0; 1 when p and q were not made acquainted; 2 when something cannot be.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -22,6 +22,7 @@
 #include <netinet/ip.h>
 #include <netinet/udp.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -60,6 +61,14 @@ struct league {
 	u32 handle[MEMBERS]; /* as the others are told */
 	u32 ticks, sent, victim_told;
 };
+
+static volatile sig_atomic_t ended;
+
+static void on_signal(int number)
+{
+	(void)number;
+	ended = 1;
+}
 
 static _Noreturn void bad(const char *what)
 {
@@ -315,6 +324,7 @@ static void abuse(struct league *l)
 
 int main(int argc, char **argv)
 {
+	const struct sigaction term = { .sa_handler = on_signal };
 	static struct league l;
 	u64 end;
 
@@ -337,10 +347,11 @@ int main(int argc, char **argv)
 		fprintf(stderr, "mapabuse: p and q do not know each other\n");
 		return 1;
 	}
+	sigaction(SIGTERM, &term, NULL);
 	puts("ready");
 	fflush(stdout);
 	end = l.now + strtoul(argv[3], NULL, 10) * NS_PER_S;
-	while (l.now < end) {
+	while (!ended && l.now < end) {
 		abuse(&l);
 		listen_all(&l);
 	}

@@ -18,13 +18,14 @@
  *
  * 11.208.0.0/13 must lead here and be local; nobody needs to hear what goes to 11.200.0.0/13. Prints
  * one line of JSON: how many of each kind it has sent, cookies and responses that came back.
- * Exit status 0; 2 when something cannot be.
+ * Ends before its time on SIGTERM. Exit status 0; 2 when something cannot be.
  */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/ip.h>
 #include <netinet/udp.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -67,6 +68,14 @@ struct packet {
 	struct udphdr udp;
 	u8 data[MAC_SIZE + 1400];
 };
+
+static volatile sig_atomic_t ended;
+
+static void on_signal(int number)
+{
+	(void)number;
+	ended = 1;
+}
 
 static _Noreturn void bad(const char *what)
 {
@@ -306,7 +315,7 @@ static void run(struct flood *f, u64 duration, u32 rate, const char *letters)
 	u32 count = (u32)strlen(letters), at = 0;
 	u64 begun = clock_now(), done = 0;
 
-	while ((f->now = clock_now()) < begun + duration) {
+	while (!ended && (f->now = clock_now()) < begun + duration) {
 		for (u32 i = 0; i < BURST; i++)
 			send_one(f, kind_of(letters[at++ % count]));
 		done += BURST;
@@ -335,6 +344,7 @@ static u32 number(const char *text, u32 max)
 
 int main(int argc, char **argv)
 {
+	const struct sigaction end = { .sa_handler = on_signal };
 	static struct flood f;
 	u32 seconds, rate;
 
@@ -355,6 +365,7 @@ int main(int argc, char **argv)
 			make_bot(&f, kind_of(*k), n);
 	}
 	open_sockets(&f);
+	sigaction(SIGTERM, &end, NULL);
 	puts("ready");
 	fflush(stdout);
 	run(&f, seconds * NS_PER_S, rate, argv[5]);
