@@ -296,6 +296,7 @@ struct engine {
 	struct allowedips *allowedips;
 	struct iface *ifaces[MAX_IFACES]; /* NULL: not in use */
 	u32 iface_mask, resting_mask;
+	u32 limited_mask;  /* interfaces that have a rate_limit */
 	u32 outgoing_mask; /* interfaces whose outbox is not empty */
 	u32 paced_mask;    /* of them those that wait for tokens */
 	u32 due_mask;      /* with a queue that stands, of which its senders are to be told */
@@ -384,6 +385,8 @@ void iface_expire(struct engine *e, u64 now);
 bool iface_queue(struct engine *e, u64 now, u8 iface, struct buf *b, const struct queued *q);
 /* How many payloads more of this tunnel to this peer its outbox takes. */
 u32 iface_room(const struct engine *e, u8 iface, u16 tunnel, u16 peer);
+/* Whether so many bytes more, beyond what is counted, are all that may wait for its rate_limit. */
+bool iface_enough(const struct engine *e, u8 iface, u32 more);
 /* Whether there is something to tell the senders of the tunnel to the peer: what they send stands
  * before the path's interface. And that they have been told. */
 bool iface_stands(const struct engine *e, const struct path *path, u16 tunnel, u16 peer);

@@ -120,10 +120,10 @@ int engine_iface_add(struct engine *e, u64 now, const struct iface_options *opti
 	i->used = true;
 	i->options = *options;
 	lanes_init(&i->outbox, udp_overhead(i));
-	lanes_set_rate(&i->outbox, now, options->policy.rate_limit);
 	nattest_begin(e, i);
 	e->ifaces[n] = i;
 	e->iface_mask |= 1u << n;
+	iface_limit_rate(e, now, n);
 	*ret_iface = n;
 	iface_added(e, now, n);
 	return 0;
@@ -143,6 +143,7 @@ void engine_iface_remove(struct engine *e, u64 now, u8 iface)
 	e->outgoing_mask &= ~(1u << iface);
 	offers_changed(e, now, 0);
 	e->paced_mask &= ~(1u << iface);
+	e->limited_mask &= ~(1u << iface);
 	e->due_mask &= ~(1u << iface);
 	for (u32 n = 0; n < e->peer_limit; n++) {
 		if (e->peers[n]) {
@@ -181,11 +182,14 @@ void engine_iface_set_mtu(struct engine *e, u64 now, u8 iface, u32 mtu)
 void iface_limit_rate(struct engine *e, u64 now, u8 iface)
 {
 	struct iface *i = iface_get(e, iface);
+	u64 rate = i->options.policy.rate_limit;
 
-	if (i->options.policy.rate_limit == i->outbox.rate)
+	if (rate == i->outbox.rate)
 		return;
-	lanes_set_rate(&i->outbox, now, i->options.policy.rate_limit);
+	lanes_set_rate(&i->outbox, now, rate);
 	e->paced_mask &= ~(1u << iface);
+	e->limited_mask &= ~(1u << iface);
+	e->limited_mask |= (u32)(rate != 0) << iface;
 }
 
 /* --- what routers let in --------------------------------------------------------------------- */

@@ -64,8 +64,16 @@ u32 lanes_room(const struct outbox *o, u32 lane)
 	if (o->count >= PAYLOAD_PLACES || o->bytes >= OUTBOX_BYTES ||
 	    l->count >= LANE_SHARE * free || l->bytes >= LANE_SHARE * (OUTBOX_BYTES - o->bytes))
 		return 0;
+	if (l->bytes >= PACE_LANE &&
+	    (lanes_enough(o, 0) || (o->rate && l->bytes >= LANE_SHARE * (o->most - o->bytes))))
+		return 0;
 	/* What each of them takes is not free for the next. */
 	return (LANE_SHARE * (free + 1) - l->count) / (LANE_SHARE + 1);
+}
+
+bool lanes_enough(const struct outbox *o, u32 more)
+{
+	return o->rate && o->bytes + more >= o->most;
 }
 
 void lanes_count(struct outbox *o, u32 lane, struct queued *q)
@@ -110,7 +118,11 @@ u64 lanes_paced_until(const struct outbox *o, u64 now)
 
 void lanes_set_rate(struct outbox *o, u64 now, u64 rate)
 {
+	u64 most = rate / (NS_PER_S / PACE_QUEUE);
+
+	most = most > PACE_BYTES ? most : PACE_BYTES;
 	o->rate = rate;
+	o->most = most < OUTBOX_BYTES ? (u32)most : OUTBOX_BYTES;
 	o->ready_at = now;
 	o->planned = o->taken = 0;
 }

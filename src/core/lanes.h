@@ -16,7 +16,9 @@
  * number a lane.
  *
  * A limit of the rate (a token bucket that holds a few milliseconds) also cuts trains in parts: what
- * leaves at once is never more than the bucket.
+ * leaves at once is never more than the bucket. Before it waits what leaves in PACE_QUEUE, and no more:
+ * who sends more than that shall learn of it soon, and what passes shall not be old. Only a lane that
+ * holds next to nothing is always let in, so that a flood fills the queue for itself alone.
  */
 #ifndef WARP_LANES_H
 #define WARP_LANES_H
@@ -35,7 +37,9 @@
 #define OUTBOX_LANE_MAX ((LANE_SHARE * (PAYLOAD_PLACES + 1)) / (LANE_SHARE + 1))
 #define PACE_BURST (5 * NS_PER_MS) /* of the rate, and PACE_BYTES */
 #define PACE_BYTES 3000u
-#define PACE_TICK (1 * NS_PER_MS) /* between two looks whether there are tokens */
+#define PACE_QUEUE (50 * NS_PER_MS) /* what waits for tokens */
+#define PACE_LANE 1500u             /* bytes that each lane may hold all the same */
+#define PACE_TICK (1 * NS_PER_MS)   /* between two looks whether there are tokens */
 #define NO_INDEX 0xffffu
 #define TUNNEL_MAP 0xfffeu /* of the lane for a map: the peer is the map */
 
@@ -81,6 +85,7 @@ struct outbox {
 	u32 newest;       /* the lane that was last added to */
 	u16 free;         /* entries, a list */
 	u64 rate;         /* bytes of IP packets a second, 0: no limit */
+	u32 most;         /* bytes that wait for it */
 	u64 ready_at;     /* when the bucket is full again */
 	u32 overhead;     /* of a datagram: UDP and IP */
 	u32 planned, taken;
@@ -99,6 +104,8 @@ u32 lanes_find(const struct outbox *o, u16 tunnel, u16 peer);
 void lanes_give(struct lane *l, u16 tunnel, u16 peer);
 /* How many payloads more the lane takes. */
 u32 lanes_room(const struct outbox *o, u32 lane);
+/* Whether so many bytes more, beyond what is counted, are all that may wait for the rate. */
+bool lanes_enough(const struct outbox *o, u32 more);
 /* Counts an entry of the lane as it is now: it has grown, or a part of it has left. */
 void lanes_count(struct outbox *o, u32 lane, struct queued *q);
 

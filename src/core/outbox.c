@@ -28,6 +28,13 @@ u32 iface_room(const struct engine *e, u8 iface, u16 tunnel, u16 peer)
 	return lanes_room(&i->outbox, lanes_find(&i->outbox, tunnel, peer));
 }
 
+bool iface_enough(const struct engine *e, u8 iface, u32 more)
+{
+	const struct iface *i = iface_get(e, iface);
+
+	return i && lanes_enough(&i->outbox, more);
+}
+
 static u32 lane_for(struct outbox *o, const struct queued *q)
 {
 	const struct lane *newest = &o->lane[o->newest];
@@ -46,7 +53,7 @@ static bool has_place(const struct outbox *o, u32 lane, const struct queued *q)
 	if (q->tunnel == NO_INDEX)
 		return o->count < OUTBOX_SIZE;
 	/* No lane has more than its share of half of it all. */
-	if (o->count < PAYLOAD_PLACES / 2 && o->bytes < OUTBOX_BYTES / 2)
+	if (!o->rate && o->count < PAYLOAD_PLACES / 2 && o->bytes < OUTBOX_BYTES / 2)
 		return true;
 	if (q->begun)
 		return o->count < PAYLOAD_PLACES;
@@ -102,6 +109,8 @@ bool iface_queue(struct engine *e, u64 now, u8 iface, struct buf *b, const struc
 		return false;
 	o = &i->outbox;
 	lane = lane_for(o, q);
+	if (o->rate && o->lane[lane].count) /* it has grown */
+		lanes_count(o, lane, &o->entry[o->lane[lane].tail]);
 	if (!has_place(o, lane, q))
 		return false;
 	if (lane != LANE_CONTROL && o->lane[lane].count == 0)

@@ -443,9 +443,9 @@ static void parts_of_a_train_arrive_like_the_whole(void **state)
 	struct desk *d = *state;
 
 	one_link(d);
-	limit(d, 100000);
 	for (u32 n = 0; n < 30; n++)
 		assert_int_equal(give(d, BULK, 1000), DROP_NONE);
+	limit(d, 100000);
 	assert_int_equal(engine_pending(d->engine[0], d->tunnel[0][BULK]), 1);
 	for (u32 n = 0; n < 500; n++) {
 		d->now += NS_PER_MS;
@@ -462,15 +462,108 @@ static void a_limit_that_goes_lets_all_go(void **state)
 	struct desk *d = *state;
 
 	one_link(d);
-	limit(d, 1000);
 	for (u32 n = 0; n < 50; n++)
 		give(d, BULK, 500 + n);
+	limit(d, 1000);
 	while (send_some(d, 0, 0, 64))
 		;
 	assert_int_equal(engine_outgoing_ifaces(d->engine[0]), 0);
 	limit(d, 0);
 	settle(d);
 	assert_int_equal(d->delivered[d->tunnel[1][BULK]], 50);
+}
+
+/* How long (ns) what has just been queued waits, when the rate is the only reason. */
+static u64 queue_of(const struct desk *d, u64 rate)
+{
+	return d->engine[0]->ifaces[d->iface[0][0]]->outbox.bytes * NS_PER_S / rate;
+}
+
+/* In trains, and one by one. */
+static void what_waits_for_a_rate_is_little(void **state)
+{
+	static const u64 rates[] = { 125000, 1250000, 12500000 };
+	struct desk *d = *state;
+	u64 most;
+
+	one_link(d);
+	for (u32 n = 0; n < ARRAY_SIZE(rates); n++) {
+		limit(d, rates[n]);
+		most = 0;
+		for (u32 ms = 0; ms < 1000; ms++, d->now += NS_PER_MS) {
+			for (u32 k = 0; k < 50; k++)
+				give(d, BULK, ms & 128 ? 1000 : 1000 + k % 2);
+			train_close(d->engine[0]);
+			most = queue_of(d, rates[n]) > most ? queue_of(d, rates[n]) : most;
+			expire(d);
+			send_some(d, 0, 0, 64);
+			send_some(d, 1, 0, 64);
+			collect(d);
+		}
+		assert_in_range(most, 30 * NS_PER_MS, 65 * NS_PER_MS);
+		settle(d);
+	}
+}
+
+static void a_flood_at_a_rate_leaves_places_to_others(void **state)
+{
+	struct desk *d = *state;
+	u32 came;
+
+	one_link(d);
+	limit(d, 125000);
+	for (u32 ms = 0; ms < 1000; ms++, d->now += NS_PER_MS) {
+		for (u32 k = 0; k < 20; k++)
+			give(d, BULK, 1000 + k % 2);
+		if (ms % 50 == 0)
+			assert_int_equal(give(d, SPARSE, 200), DROP_NONE);
+		expire(d);
+		send_some(d, 0, 0, 64);
+		send_some(d, 1, 0, 64);
+		collect(d);
+	}
+	came = d->delivered[d->tunnel[1][SPARSE]];
+	assert_in_range(came, 19, 20);
+}
+
+/* A limited link beside one that is not: what does not find a place is dropped there only. */
+static void a_limit_is_its_links_own_affair(void **state)
+{
+	struct desk *d = *state;
+
+	limit(d, 125000);
+	for (u32 ms = 0; ms < 200; ms++, d->now += NS_PER_MS) {
+		for (u32 k = 0; k < 10; k++)
+			assert_int_equal(give(d, BULK, 1000), DROP_NONE);
+		expire(d);
+		settle(d);
+	}
+	assert_int_equal(d->delivered[d->tunnel[1][BULK]], 2000);
+	assert_true(drops(d, BULK, DROP_QUEUE_FULL) > 1500);
+	assert_int_equal(d->engine[0]->paced_mask | d->engine[0]->limited_mask,
+			 d->engine[0]->limited_mask);
+	limit(d, 0);
+	assert_int_equal(d->engine[0]->limited_mask, 0);
+}
+
+/* Its last fragment finds a place when its first one did. */
+static void a_large_payload_goes_whole_or_not_at_all(void **state)
+{
+	struct desk *d = *state;
+	u32 taken = 0;
+
+	one_link(d);
+	limit(d, 125000);
+	for (u32 ms = 0; ms < 2000; ms++, d->now += NS_PER_MS) {
+		if (ms < 1000)
+			taken += give(d, BULK, 8000) == DROP_NONE;
+		expire(d);
+		send_some(d, 0, 0, 64);
+		send_some(d, 1, 0, 64);
+		collect(d);
+	}
+	assert_in_range(taken, 10, 25);
+	assert_int_equal(d->delivered[d->tunnel[1][BULK]], taken);
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -490,6 +583,10 @@ int main(void)
 		TEST(a_rate_holds_and_trains_leave_in_parts),
 		TEST(parts_of_a_train_arrive_like_the_whole),
 		TEST(a_limit_that_goes_lets_all_go),
+		TEST(what_waits_for_a_rate_is_little),
+		TEST(a_flood_at_a_rate_leaves_places_to_others),
+		TEST(a_limit_is_its_links_own_affair),
+		TEST(a_large_payload_goes_whole_or_not_at_all),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
