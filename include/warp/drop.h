@@ -33,6 +33,7 @@ enum drop_reason {
 	DROP_DEADLINE,    /* waited longer than send_deadline */
 	DROP_QUEUE_FULL,  /* a path's queue was full */
 	DROP_CONGESTION,  /* tells its sender that what it sends stands before the links (CoDel) */
+	DROP_SLOW_PATH,   /* a copy would have come late over one path; it went over others */
 	DROP_NO_BUFFER,   /* the pool was empty */
 	DROP_INCOMPLETE,  /* fragments did not all arrive in time */
 	DROP_EXPIRED,     /* came later than its sender's send_deadline allows */

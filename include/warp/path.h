@@ -16,6 +16,7 @@
 #ifndef WARP_PATH_H
 #define WARP_PATH_H
 
+#include "warp/ease.h"
 #include "warp/endpoint.h"
 #include "warp/pmtu.h"
 #include "warp/transit.h"
@@ -111,6 +112,8 @@ struct path {
 	struct pmtu pmtu;
 	struct trend trend;      /* of its probes on their way here */
 	u64 queue_in, queue_out; /* ns above the least, the latter as the other end says */
+	u64 told_bytes;          /* that have arrived, as the newest answer says */
+	struct ease ease;
 	u64 saved_out; /* payloads of ours that it alone has brought, as the other end says */
 };
 

@@ -31,6 +31,7 @@ static const char *const names[] = {
 	[DROP_DEADLINE] = "deadline",
 	[DROP_QUEUE_FULL] = "queue_full",
 	[DROP_CONGESTION] = "congestion",
+	[DROP_SLOW_PATH] = "slow_path",
 	[DROP_NO_BUFFER] = "no_buffer",
 	[DROP_INCOMPLETE] = "incomplete",
 	[DROP_EXPIRED] = "expired",

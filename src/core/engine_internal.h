@@ -12,6 +12,7 @@
  *   nat.c       candidates and overrides: which paths a peer ought to have
  *   pathset.c   the paths of a peer, and which of them carry data
  *   send.c      payloads on their way out: peer, paths, framing
+ *   copies.c    which of their copies go where queues stand
  *   tunnel.c    tunnels, and payloads on their way in
  *   train.c     the run of datagrams that may still grow
  *   redund.c    payloads that go out as shards, one path each, and the parity of these
@@ -202,6 +203,7 @@ struct peer {
 	u64 backup_mask;       /* dead, but answered once */
 	u64 live_mask;         /* answers come, whether or not it carries data */
 	u64 recall_live;       /* those that do both, when recall.c last looked */
+	u64 eased_mask;        /* of the usable ones those that may have to carry less */
 	u64 relay_mask;        /* lead through a map; of the usable ones those that are needed */
 	struct stripe *stripe; /* from the allocator, NULL: no tunnel stripes */
 	struct unstripe *unstripe; /* the same; NULL: nothing striped has come */

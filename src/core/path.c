@@ -321,8 +321,10 @@ bool path_take_reply(struct path *p, u64 now, const struct frame_probe_reply *re
 		return false;
 	rtt_sample(p, now > probe->stamp ? now - probe->stamp : 1);
 	take_report(p, probe, reply->packets);
-	if (probe->stamp > p->answered_stamp)
+	if (probe->stamp > p->answered_stamp) {
 		p->answered_stamp = probe->stamp;
+		p->told_bytes = reply->bytes;
+	}
 	probe->stamp = 0;
 	recount_unanswered(p);
 	/* An answer that comes very late shows that the path works, not that it works now. */

@@ -302,6 +302,7 @@ void pathset_update(struct engine *e, struct peer *p, u64 now)
 	policy_update(e, p, now);
 	spare_relays(e, p, now);
 	deadline_refresh(p);
+	copies_refresh(p, now);
 	usable = p->usable_mask | p->tiers.stand_by; /* what left once must fit those as well */
 	p->datagram_max = smallest_datagram(p, usable ? usable : p->backup_mask);
 	if (p->datagram_max != before)

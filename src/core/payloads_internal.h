@@ -54,6 +54,12 @@ u8 *train_place(struct engine *e, u64 now, u16 tunnel, u16 peer, u64 mask, u32 d
 u64 train_grow(struct engine *e, u32 datagram);
 u32 train_datagrams(const struct buf *b);
 
+/* copies.c */
+/* Which paths of p are usable, or what is known of them, may have changed. */
+void copies_refresh(struct peer *p, u64 now);
+/* By how much (ns) the probe that has just been answered over path took longer than the fastest. */
+void copies_told(struct peer *p, u64 now, u32 path, u64 queue);
+
 /* fragment.c */
 /* Adds a fragment; true when the payload is whole: *ret is then free for the next one, and the
  * caller owns *ret_buf with total bytes at BUF_HEADROOM. */

@@ -36,6 +36,9 @@ void links_refresh(const struct sending *s, struct links *l);
 /* The path for the next shard of b, or MAX_PEER_PATHS: none has room. */
 u8 links_pick(const struct sending *s, struct links *l, const struct shard_block *b, bool parity);
 
+/* copies.c: of the paths of s those that a payload of this size goes over. */
+u64 copies_choose(const struct sending *s, u32 size);
+
 /* send.c: seals what lies in b, frame header included, and queues it on the paths of s->mask. fragment:
  * room for it was seen to. */
 enum drop_reason seal_and_queue(const struct sending *s, struct buf *b, bool fragment,

@@ -184,7 +184,7 @@ bool report_path(struct peer *p, u64 now, u32 path, struct frame *ret)
 {
 	const u64 queue = p->paths[path].queue_in / NS_PER_US;
 
-	if (p->asked_until <= now)
+	if (p->asked_until <= now && p->busy_until <= now)
 		return false;
 	if (p->value)
 		value_sweep(p->value, now, p->value_within);

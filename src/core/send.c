@@ -292,6 +292,8 @@ static enum drop_reason send_to_peer(struct engine *e, struct tunnel *t, struct 
 	enum drop_reason reason = begin(&s, e, t, p, now);
 	u8 *place;
 
+	if (reason == DROP_NONE && s.mask & p->eased_mask)
+		s.mask = copies_choose(&s, b->length);
 	if (reason == DROP_NONE && e->due_mask)
 		reason = tell_congestion(&s, buf_data(b), b->length);
 	if (reason != DROP_NONE)
@@ -474,6 +476,7 @@ void engine_send_pieces(struct engine *e, u64 now, u16 tunnel, const struct piec
 	enum drop_reason reason;
 	struct sending s;
 	struct peer *p;
+	u64 all;
 
 	if (!t)
 		return;
@@ -483,10 +486,16 @@ void engine_send_pieces(struct engine *e, u64 now, u16 tunnel, const struct piec
 		return;
 	}
 	reason = begin(&s, e, t, p, now);
+	all = s.mask;
 	for (u32 n = 0; n < pieces->count; n++) {
 		u32 size = n + 1 < pieces->count ? pieces->size : pieces->last_size;
-		enum drop_reason r = reason ? reason : send_piece(&s, pieces, n, size);
+		enum drop_reason r = reason;
 
+		s.mask = all;
+		if (r == DROP_NONE && all & p->eased_mask)
+			s.mask = copies_choose(&s, size);
+		if (r == DROP_NONE)
+			r = send_piece(&s, pieces, n, size);
 		count_payload(t, r, size);
 	}
 	if (s.flow->striped && reason == DROP_NONE)
