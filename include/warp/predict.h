@@ -21,6 +21,9 @@ enum prediction {
  * PREDICT_OFFSET. */
 enum prediction predict_judge(const struct nat_sample samples[static PREDICT_SAMPLES],
 			      bool independent, int *ret_offset);
+/* For PREDICT_STEP: the next count ports after the last of the samples, in the order in which they will
+ * be given; 0 may be among them. */
+void predict_ahead(const struct nat_sample samples[static PREDICT_SAMPLES], u16 *ret, u32 count);
 /* For PREDICT_STEP: the ports that mappings made between the last of the samples and a later one, seen
  * as `end`, may have; those that were made first come first. Returns how many, at most max. */
 u32 predict_between(const struct nat_sample samples[static PREDICT_SAMPLES], u16 end, u16 *ret,

@@ -28,6 +28,7 @@
 #define BUSY_DELAY (500 * NS_PER_MS) /* another attempt is under way */
 #define ROUND_DELAY (15 * NS_PER_S)  /* the first, between rounds */
 #define ROUND_DOUBLINGS 5u
+#define CHANGES_MAX 2u /* of the ports that are told in one attempt; each prolongs it */
 
 static bool we_lead(const struct engine *e, const struct peer *p)
 {
@@ -69,6 +70,13 @@ static void tell(struct engine *e, struct peer *p, u64 now, struct punch_pair *p
 		pair->ours = strategy_dependence(&f->punch.nat);
 		peer_send_frames(e, p, now, (u8)path, f, 1, 0);
 	}
+}
+
+u64 punch_way(const struct punching *c)
+{
+	int path = carrier(c->p, &c->p->punch->pair[c->a->pair]);
+
+	return path < 0 ? 0 : c->p->paths[path].rtt / 2;
 }
 
 void punch_tell(const struct punching *c, enum punch_kind kind)
@@ -259,16 +267,29 @@ static void hear_call(const struct punching *c, u32 pair, const struct frame_pun
 		attempt_start(c);
 }
 
+/* A READY that comes once more: is there something new in it? */
+static bool is_change(struct attempt *a, const struct frame_punch *f)
+{
+	bool same = a->count == f->count &&
+		    memcmp(a->port, f->port, f->count * sizeof(f->port[0])) == 0;
+
+	if (same || a->changes == CHANGES_MAX)
+		return false;
+	a->changes++;
+	return true;
+}
+
 static void hear_ready(const struct punching *c, u32 pair, const struct frame_punch *f)
 {
 	bool known = is_this_round(c, pair, f);
 
-	if (known && (c->a->opens || c->a->ready))
+	if (known && (c->a->opens || (c->a->ready && !is_change(c->a, f))))
 		return;
 	if (!known && (we_lead(c->e, c->p) || !follow(c, pair, f, false)))
 		return;
 	c->a->ready = true;
 	c->a->tell = TIME_NEVER;
+	c->a->shots = 0;
 	c->a->count = f->count;
 	memcpy(c->a->port, f->port, f->count * sizeof(f->port[0]));
 	attempt_start(c);

@@ -57,6 +57,16 @@ enum prediction predict_judge(const struct nat_sample samples[static PREDICT_SAM
 		       PREDICT_NONE;
 }
 
+void predict_ahead(const struct nat_sample samples[static PREDICT_SAMPLES], u16 *ret, u32 count)
+{
+	int first = distance(samples[0].external, samples[1].external);
+	int second = distance(samples[1].external, samples[2].external);
+	int step = first > 0 ? divisor(first, second) : -divisor(first, second);
+
+	for (u32 n = 0; n < count; n++)
+		ret[n] = (u16)(samples[2].external + (int)(n + 1) * step);
+}
+
 u32 predict_between(const struct nat_sample samples[static PREDICT_SAMPLES], u16 end, u16 *ret,
 		    u32 max)
 {

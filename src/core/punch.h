@@ -59,6 +59,7 @@ struct attempt {
 	bool opens; /* we open our NAT, the other end shoots */
 	bool leads;
 	bool ready; /* READY was sent, or has come */
+	u8 changes; /* how often it has come with other ports */
 	u64 until;  /* it has failed then */
 	u64 next;   /* strategy's own timer */
 	u64 tell;   /* when to repeat CALL or READY */
@@ -76,6 +77,7 @@ struct attempt {
 	u32 samples;
 	u64 nonce; /* of the sample under way */
 	u32 sampling, tries;
+	u8 rule; /* enum prediction */
 	/* who shoots, and what is told in READY */
 	u32 shots, start, stride;
 	u32 count;
@@ -158,6 +160,8 @@ void cascade_anew(struct engine *e, struct peer *p, u64 now, struct punch_pair *
 void cascade_expire(struct engine *e, struct peer *p, u64 now, struct punch_pair *pair);
 /* Tells the other end, over any path that carries data. */
 void punch_tell(const struct punching *c, enum punch_kind kind);
+/* How long that takes to arrive, about; ns. */
+u64 punch_way(const struct punching *c);
 /* The attempt has come to nothing; it is over. */
 void punch_failed(const struct punching *c);
 
@@ -186,7 +190,7 @@ void attempt_knock(const struct punching *c, u32 n);
 void attempt_knock_next(const struct punching *c, u32 first);
 /* Asks a map how it sees socket n. */
 void attempt_sample(const struct punching *c, u32 n);
-/* The other end may shoot, at a->port if there are any. */
+/* The other end may shoot, at a->port if there are any; again when these are others. */
 void attempt_ready(const struct punching *c);
 
 #endif

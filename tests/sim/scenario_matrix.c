@@ -31,15 +31,18 @@ static const struct {
 	const char *name;
 	u64 within;  /* a direct path at both ends, ns from the start */
 	u32 percent; /* of the meetings, at least; 0: does not matter */
-	u32 paid;    /* the same of those whose payload is in time */
+	u64 slack;   /* that a payload may take longer than usually, ns */
 	bool direct; /* is judged */
 } expected[] = {
-	[DIRECT] = { "direct", SECONDS(2), 99, 100, true },
-	[PREDICTED] = { "predicted", SECONDS(5), 90, 100, true },
-	[PROBED] = { "probed", SECONDS(15), 95, 100, true },
-	[RELAYED] = { "relayed", SECONDS(4), 0, 100, true },
-	/* With 40 ms between everybody and the map, the round trips alone take longer than a second. */
-	[BY_TCP] = { "tcp", SECONDS(4), 0, 98, false },
+	[DIRECT] = { "direct", SECONDS(2), 99, 0, true },
+	[PREDICTED] = { "predicted", SECONDS(5), 90, 0, true },
+	[PROBED] = { "probed", SECONDS(15), 95, 0, true },
+	[RELAYED] = { "relayed", SECONDS(4), 0, 0, true },
+	/* UDP is waited for, for 100 ms. Then come six round trips to the map: the connection, the
+	 * handshake, the registration, two for a handshake by way of the map, and one for a payload. 160 ms each,
+	 * where all are as far away as can be, so that one of some hundred meetings takes longer than
+	 * a second. */
+	[BY_TCP] = { "tcp", SECONDS(4), 0, MS(100), false },
 };
 
 _Static_assert(ARRAY_SIZE(expected) == EXPECTATIONS, "an expectation is missing");
@@ -90,8 +93,10 @@ static void forgetful(struct world *w)
 	}
 }
 
+/* Here it matters what meets between the routers. */
 static void accepting_routers(struct world *w)
 {
+	w->sim->transit = MS(5) + sim_rng_below(&w->sim->rng, MS(30));
 	for (u32 n = 0; n < w->sim->nats; n++)
 		w->sim->nat[n]->accepts_unasked = true;
 }
@@ -117,7 +122,7 @@ static const struct circumstances harder[] = {
 	/* A handshake or registration is repeated after some hundred milliseconds. */
 	{ "2 % loss", lossy, 3 * PAYLOAD_WITHIN, false },
 	{ "5 s lifetimes", forgetful, PAYLOAD_WITHIN, true },
-	{ "accepting routers", accepting_routers, PAYLOAD_WITHIN, false },
+	{ "accepting routers", accepting_routers, 2 * PAYLOAD_WITHIN, false },
 	{ "busy sequences", busy_sequences, PAYLOAD_WITHIN, false },
 };
 
@@ -242,6 +247,11 @@ static int by_time(const void *a, const void *b)
 	return *x < *y ? -1 : *x > *y;
 }
 
+static u64 payload_within(const struct circumstances *under, enum world_nat a, enum world_nat b)
+{
+	return under->payload_within + expected[expect(a, b)].slack;
+}
+
 static void run_pair(struct pair *p, const struct circumstances *under, enum world_nat a,
 		     enum world_nat b, u64 meetings)
 {
@@ -252,7 +262,7 @@ static void run_pair(struct pair *p, const struct circumstances *under, enum wor
 		meet(&m, under, a, b, n);
 		p->payload_at[n] = m.payload_at;
 		p->direct_at[n] = m.direct_at;
-		p->paid += m.payload_at <= under->payload_within;
+		p->paid += m.payload_at <= payload_within(under, a, b);
 		p->direct += m.direct_at <= expected[expect(a, b)].within;
 		if (m.direct_at != TIME_NEVER)
 			p->how = m.how;
@@ -291,8 +301,8 @@ static void report(FILE *f, const struct circumstances *under, enum world_nat a,
 
 	snprintf(pair, sizeof(pair), "%s x %s%s%s", world_nat_name(a), world_nat_name(b),
 		 under->make ? ", " : "", under->name);
-	snprintf(metric, sizeof(metric), "%s: payload within %.0f s", pair,
-		 (double)under->payload_within / 1e9);
+	snprintf(metric, sizeof(metric), "%s: payload within %.3g s", pair,
+		 (double)payload_within(under, a, b) / 1e9);
 	put(f, metric, (double)p->paid / meetings, "ratio", 1);
 	snprintf(metric, sizeof(metric), "%s: direct within %.0f s", pair,
 		 (double)expected[e].within / 1e9);
@@ -309,7 +319,7 @@ static const char *judge(const struct circumstances *under, enum world_nat a, en
 {
 	const enum expectation e = expect(a, b);
 
-	if (!enough(p->paid, p->meetings, expected[e].paid))
+	if (p->paid < p->meetings)
 		return "no payload in time";
 	if (under->direct && expected[e].direct && expected[e].percent &&
 	    !enough(p->direct, p->meetings, expected[e].percent))

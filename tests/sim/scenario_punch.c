@@ -5,6 +5,7 @@
  */
 #include "sim/world.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "core/engine_internal.h"
@@ -331,6 +332,26 @@ static void small_tables_are_respected(void **state)
 	}
 }
 
+/* A router that takes a datagram for its own gives its host another port towards there. */
+static void both_send_at_the_same_time(void **state)
+{
+	static const enum world_nat kinds[] = { WORLD_PORT_RESTRICTED, WORLD_SEQUENTIAL };
+
+	(void)state;
+	for (u64 n = 0; n < world_scale(20); n++) {
+		struct meter m;
+		char name[32];
+
+		snprintf(name, sizeof(name), "at the same time %u", (u32)n);
+		meter_make(&m, name, kinds[n % 2], WORLD_PORT_RESTRICTED);
+		m.w.nat_a->accepts_unasked = m.w.nat_b->accepts_unasked = true;
+		m.w.sim->transit = MS(1) + sim_rng_below(&m.w.sim->rng, MS(40));
+		meet_directly(&m, SECONDS(10));
+		world_check_traffic(&m.w);
+		world_end(&m.w);
+	}
+}
+
 /* Any nonsense in a PUNCH. */
 static void say_something(struct sim_host *h)
 {
@@ -404,6 +425,7 @@ int main(void)
 		cmocka_unit_test(a_direct_path_ends_the_search),
 		cmocka_unit_test(small_tables_are_respected),
 		cmocka_unit_test(a_peer_that_talks_nonsense_cannot_make_us_do_much),
+		cmocka_unit_test(both_send_at_the_same_time),
 		cmocka_unit_test(few_sockets_will_do),
 	};
 

@@ -100,6 +100,7 @@ struct sim_packet {
 	enum sim_protocol protocol;
 	u32 size;
 	u32 hops;
+	bool in_transit; /* it has crossed the internet, or is about to */
 	u8 data[];
 };
 
@@ -333,6 +334,7 @@ struct sim {
 	/* Sees each one that arrives, before its host. */
 	void (*heard)(struct sim_iface *at, const struct endpoint *source);
 	struct sim_stream *streams;
+	u64 transit; /* from one NAT to the other, ns */
 	u64 steps, unroutable;
 };
 

@@ -94,6 +94,7 @@ static struct sim_packet *packet_new(struct sim *sim, const struct endpoint *sou
 	p->protocol = SIM_UDP;
 	p->size = size;
 	p->hops = 0;
+	p->in_transit = false;
 	memcpy(p->data, data, size);
 	return p;
 }
@@ -216,6 +217,13 @@ void sim_route(struct sim *sim, struct sim_iface *i, struct sim_packet *p)
 		bool lost;
 		struct sim_iface *to;
 
+		if (!realm && sim->transit && !p->in_transit) {
+			const struct sim_event event = { .kind = SIM_AT_REALM, .packet = p };
+
+			p->in_transit = true;
+			sim_push(sim, sim->now + sim->transit, &event);
+			return;
+		}
 		if (!realm && sim->carries && !sim->carries(p, sim->carries_ctx))
 			break;
 		to = hop(sim, &realm, p, &lost);

@@ -109,6 +109,29 @@ static void ports_between_two_samples_are_foreseen(void **state)
 	assert_int_equal(port[63], 20066);
 }
 
+static void the_next_ports_are_foreseen(void **state)
+{
+	static const struct {
+		u16 external[PREDICT_SAMPLES], next[3];
+	} cases[] = {
+		{ { 20000, 20001, 20002 }, { 20003, 20004, 20005 } },
+		{ { 20000, 20004, 20010 }, { 20012, 20014, 20016 } },
+		{ { 20000, 19999, 19998 }, { 19997, 19996, 19995 } },
+		{ { 65532, 65533, 65534 }, { 65535, 0, 1 } },
+	};
+	u16 port[3];
+
+	(void)state;
+	for (size_t n = 0; n < ARRAY_SIZE(cases); n++) {
+		struct nat_sample s[PREDICT_SAMPLES];
+
+		for (u32 k = 0; k < PREDICT_SAMPLES; k++)
+			s[k] = (struct nat_sample){ (u16)k, cases[n].external[k] };
+		predict_ahead(s, port, 3);
+		assert_memory_equal(port, cases[n].next, sizeof(port));
+	}
+}
+
 static void what_went_back_or_far_away_foretells_nothing(void **state)
 {
 	u16 port[64];
@@ -126,6 +149,7 @@ int main(void)
 		cmocka_unit_test(a_nat_that_takes_the_local_port_or_one_beside_it),
 		cmocka_unit_test(a_nat_that_counts_shows_by_small_distances_one_way),
 		cmocka_unit_test(ports_between_two_samples_are_foreseen),
+		cmocka_unit_test(the_next_ports_are_foreseen),
 		cmocka_unit_test(what_went_back_or_far_away_foretells_nothing),
 	};
 
