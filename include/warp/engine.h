@@ -195,10 +195,12 @@ enum demand_kind {
 	DEMAND_CLOSE_SOCKET,
 	DEMAND_OPEN_STREAM,
 	DEMAND_CLOSE_STREAM,
+	DEMAND_REVIEW,
 };
 
 /* What the engine wants of the edge: one more socket on an interface's address and device, on this
- * port if it can be had (0: on any), or that it goes; or such a TCP connection to remote. */
+ * port if it can be had (0: on any), or that it goes; or such a TCP connection to remote. A review:
+ * there have been too many demands; of what any interface has, what is not wanted is to go. */
 struct demand {
 	enum demand_kind kind;
 	u8 iface;
@@ -207,6 +209,8 @@ struct demand {
 };
 
 bool engine_next_demand(struct engine *e, struct demand *ret);
+bool engine_wants_socket(const struct engine *e, u8 iface, u16 socket);
+bool engine_wants_stream(const struct engine *e, u8 iface, const struct endpoint *remote);
 
 /* The interfaces (bits) that have something to send, and may. */
 u32 engine_outgoing_ifaces(const struct engine *e);

@@ -197,6 +197,12 @@ struct natclass {
 	struct natlife life;
 };
 
+/* Has the spare socket been asked for, and not yet been closed? */
+static inline bool natclass_has_spare(const struct natclass *c)
+{
+	return c->leftover || c->spare == SPARE_OPENING || c->spare == SPARE_OPENED;
+}
+
 /* local: address and port of the interface's own socket. salt: random. */
 void natclass_init(struct natclass *c, const struct endpoint *local, u64 salt);
 /* The map's endpoints, the one that is registered with first; others of the same family. One of

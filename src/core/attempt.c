@@ -210,20 +210,28 @@ void attempt_close(const struct punching *c, u32 sockets)
 	}
 }
 
-/* The attempt that this socket belongs to; false: none. */
-static bool find_attempt(struct engine *e, u64 now, u8 iface, u16 socket, struct punching *ret)
+/* The peer whose attempt this socket belongs to; NULL: there is none. */
+static struct peer *owner_of(const struct engine *e, u8 iface, u16 socket)
 {
 	for (u32 n = 0; n < e->peer_limit; n++) {
-		struct punch *punch = e->peers[n] ? e->peers[n]->punch : NULL;
-		struct attempt *a = punch ? &punch->attempt : NULL;
+		const struct punch *punch = e->peers[n] ? e->peers[n]->punch : NULL;
+		const struct attempt *a = punch ? &punch->attempt : NULL;
 
-		if (!a || !a->how || !a->block || socket < a->block ||
-		    socket >= a->block + PUNCH_SOCKETS || punch->pair[a->pair].iface != iface)
-			continue;
-		*ret = (struct punching){ e, e->peers[n], a, now };
-		return true;
+		if (a && a->how && a->block && socket >= a->block &&
+		    socket < a->block + PUNCH_SOCKETS && punch->pair[a->pair].iface == iface)
+			return e->peers[n];
 	}
-	return false;
+	return NULL;
+}
+
+/* False: it belongs to none. */
+static bool find_attempt(struct engine *e, u64 now, u8 iface, u16 socket, struct punching *ret)
+{
+	struct peer *p = owner_of(e, iface, socket);
+
+	if (p)
+		*ret = punch_context(e, p, now);
+	return p != NULL;
 }
 
 static void socket_answered(const struct punching *c)
@@ -270,11 +278,18 @@ void punch_socket_failed(struct engine *e, u64 now, u8 iface, u16 socket)
 	socket_answered(&c);
 }
 
+bool punch_wants_socket(const struct engine *e, u8 iface, u16 socket)
+{
+	const struct peer *p = owner_of(e, iface, socket);
+	const struct attempt *a = p ? &p->punch->attempt : NULL;
+
+	return (a && a->socket[socket - a->block] != ATTEMPT_NONE) ||
+	       path_uses(e, iface, socket, 1);
+}
+
 void punch_socket_unused(struct engine *e, u8 iface, u16 socket)
 {
-	struct punching c;
-
-	if (socket == 0 || !iface_get(e, iface) || find_attempt(e, 0, iface, socket, &c) ||
+	if (socket == 0 || !iface_get(e, iface) || owner_of(e, iface, socket) ||
 	    path_uses(e, iface, socket, 1))
 		return;
 	engine_demand(e, &(struct demand){

@@ -375,20 +375,6 @@ u32 engine_deliveries(const struct engine *e)
 	return e->delivery_tail - e->delivery_head;
 }
 
-void engine_demand(struct engine *e, const struct demand *d)
-{
-	if (e->demand_tail - e->demand_head < DEMANDS)
-		e->demands[e->demand_tail++ % DEMANDS] = *d;
-}
-
-bool engine_next_demand(struct engine *e, struct demand *ret)
-{
-	if (e->demand_head == e->demand_tail)
-		return false;
-	*ret = e->demands[e->demand_head++ % DEMANDS];
-	return true;
-}
-
 void engine_notice(struct engine *e, enum notice_kind kind, u16 a, u16 b, u16 c)
 {
 	if (e->notice_tail - e->notice_head == NOTICES)

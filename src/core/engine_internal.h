@@ -3,6 +3,7 @@
  * engine_internal.h - the node's state, and what its rooms call of one another.
  *
  *   engine.c    the facade: demultiplexes what comes in, keeps the timer, hands out what goes out
+ *   demand.c    what the edge is to open and close
  *   iface.c     local interfaces
  *   outbox.c    what waits for the socket of each
  *   lanes.c     and in which order it leaves
@@ -62,7 +63,7 @@
 #define BUSY_TIME (2 * NS_PER_S)     /* a peer is busy for so long after the last payload */
 #define DELIVERIES ENGINE_DELIVERIES /* a power of two, as the next */
 #define NOTICES 256u
-#define DEMANDS 2048u /* all sockets of a few attempts, and paths, at a time */
+#define DEMANDS 1024u /* more are survived, but take longer; see demand.c */
 #define REASSEMBLIES 64u
 #define REASSEMBLIES_A_PEER 16u /* at most */
 #define MAX_OVERRIDES 32u
@@ -325,6 +326,7 @@ struct engine {
 	u32 notice_head, notice_tail;
 	struct demand demands[DEMANDS];
 	u32 demand_head, demand_tail;
+	bool demands_lost;
 	u32 punch_blocks; /* of socket numbers that were given out */
 	struct ratelim unknown_index;
 	struct drop_counts drops;
@@ -349,13 +351,17 @@ struct arrival {
 /* engine.c */
 void engine_arm(struct engine *e, u64 at);
 void engine_notice(struct engine *e, enum notice_kind kind, u16 a, u16 b, u16 c);
-void engine_demand(struct engine *e, const struct demand *d);
 /* One datagram of in->buf, which may have come inside of another. */
 void engine_receive_datagram(struct engine *e, struct arrival *in, u8 *data, u32 size);
 /* Takes over one reference to buf. */
 void engine_deliver(struct engine *e, u16 tunnel, u16 peer, u8 *data, u32 size, struct buf *buf);
 /* What is queued for the tunnel or from the peer is not delivered any more: one of them goes. */
 void engine_forget_deliveries(struct engine *e, u16 peer, u16 tunnel);
+
+/* demand.c */
+void engine_demand(struct engine *e, const struct demand *d);
+/* Its sockets go with it. */
+void demand_forget_iface(struct engine *e, u8 iface);
 
 /* iface.c */
 static inline struct iface *iface_get(const struct engine *e, u8 iface)

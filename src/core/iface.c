@@ -155,6 +155,7 @@ void engine_iface_remove(struct engine *e, u64 now, u8 iface)
 		if (e->maps[n].used)
 			map_iface_removed(e, &e->maps[n], now, iface);
 	}
+	demand_forget_iface(e, iface);
 }
 
 void engine_iface_set_mtu(struct engine *e, u64 now, u8 iface, u32 mtu)

@@ -38,6 +38,8 @@ bool nattest_returned(struct engine *e, const struct arrival *in, const u8 *data
 struct wire_nat nattest_wire(const struct iface *i);
 /* How often something goes over an idle mapping of iface: keepalive_interval, or more often where
  * mappings do not live that long. */
+/* Is it the spare one? */
+bool nattest_wants_socket(const struct engine *e, u8 iface, u16 socket);
 u64 nattest_keepalive(const struct engine *e, u8 iface);
 
 #include "auto_internal.h"

@@ -207,6 +207,13 @@ void nattest_expire(struct engine *e, u64 now)
 	}
 }
 
+bool nattest_wants_socket(const struct engine *e, u8 iface, u16 socket)
+{
+	const struct nattest *t = &e->ifaces[iface]->nat;
+
+	return t->socket == socket && natclass_has_spare(&t->class);
+}
+
 /* --- what it is told ------------------------------------------------------------------------- */
 
 void nattest_begin(struct engine *e, struct iface *i)

@@ -26,6 +26,8 @@ void punch_take(struct engine *e, struct peer *p, const struct arrival *in,
 /* attempt.c */
 void punch_socket_opened(struct engine *e, u64 now, u8 iface, u16 socket, u16 port);
 void punch_socket_failed(struct engine *e, u64 now, u8 iface, u16 socket);
+/* Is it that of an attempt or of a path? */
+bool punch_wants_socket(const struct engine *e, u8 iface, u16 socket);
 /* A path that used it is gone. */
 void punch_socket_unused(struct engine *e, u8 iface, u16 socket);
 void punch_sampled(struct engine *e, const struct arrival *in, const struct frame_nat_test *f);

@@ -203,6 +203,8 @@ void sockets_close(struct daemon *d, struct link *l);
 void streams_serve(struct daemon *d, struct link *l, const struct demand *demand);
 /* Sends one datagram over the connection to where it is for; what finds no place is lost. 0, or
  * -EMSGSIZE. */
+/* Closes those that the engine does not want any more. */
+void streams_review(struct daemon *d, struct link *l);
 int streams_send(struct daemon *d, struct link *l, const struct outgoing *out);
 void streams_close(struct daemon *d, struct link *l);
 

@@ -85,6 +85,28 @@ static void close_socket(struct daemon *d, struct extra **at)
 	free(x);
 }
 
+/* Closes what has been forgotten. */
+static void review(struct daemon *d, struct link *l)
+{
+	struct extra **at = &l->extras;
+
+	while (*at) {
+		if (engine_wants_socket(d->engine, l->iface, (*at)->number))
+			at = &(*at)->next;
+		else
+			close_socket(d, at);
+	}
+	streams_review(d, l);
+}
+
+static void review_all(struct daemon *d)
+{
+	for (u32 n = 0; n < MAX_IFACES; n++) {
+		if (d->links[n].used)
+			review(d, &d->links[n]);
+	}
+}
+
 bool sockets_serve(struct daemon *d)
 {
 	struct demand demand;
@@ -94,9 +116,11 @@ bool sockets_serve(struct daemon *d)
 		struct link *l = &d->links[demand.iface];
 
 		any = true;
-		if (!l->used)
+		if (demand.kind == DEMAND_REVIEW)
+			review_all(d);
+		else if (!l->used)
 			continue;
-		if (demand.kind == DEMAND_OPEN_SOCKET)
+		else if (demand.kind == DEMAND_OPEN_SOCKET)
 			open_socket(d, l, &demand);
 		else if (demand.kind == DEMAND_CLOSE_SOCKET)
 			close_socket(d, find(l, demand.socket));

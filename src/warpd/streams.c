@@ -173,6 +173,18 @@ void streams_serve(struct daemon *d, struct link *l, const struct demand *demand
 	engine_stream_closed(d->engine, d->now, l->iface, &demand->remote);
 }
 
+void streams_review(struct daemon *d, struct link *l)
+{
+	struct link_stream **at = &l->streams;
+
+	while (*at) {
+		if (engine_wants_stream(d->engine, l->iface, &(*at)->remote))
+			at = &(*at)->next;
+		else
+			close_stream(d, at);
+	}
+}
+
 int streams_send(struct daemon *d, struct link *l, const struct outgoing *out)
 {
 	struct link_stream *s = *find(l, &out->destination);

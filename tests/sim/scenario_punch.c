@@ -412,6 +412,58 @@ static void few_sockets_will_do(void **state)
 	world_end(&m.w);
 }
 
+/* More is demanded at once than the engine can hold: it opens and closes a socket again and again, and
+ * then all go that an attempt has opened. */
+static void no_demand_is_lost_for_good(void **state)
+{
+	static const enum demand_kind kinds[] = { DEMAND_OPEN_SOCKET, DEMAND_CLOSE_SOCKET };
+	struct meter m;
+
+	(void)state;
+	for (u32 n = 0; n < 2; n++) {
+		begin_probing(&m, __func__);
+		for (u32 k = 0; k < DEMANDS; k++)
+			engine_demand(m.w.a->engine,
+				      &(struct demand){ .kind = kinds[k % 2],
+							.socket = PATH_SOCKET_LAST });
+		if (n == 0)
+			engine_remove_peer(m.w.a->engine, m.w.sim->now, 0);
+		sim_poke(m.w.a);
+		assert_int_equal(m.w.a->reviews, n == 0);
+		if (n == 0)
+			check_sockets(&m.w, 0);
+		else
+			sim_compare(m.w.sim, sockets_of(m.w.a), >, 200);
+		world_end(&m.w);
+	}
+}
+
+/* What waits for an interface that goes is not done to the next one that has its number. */
+static void demands_go_with_their_interface(void **state)
+{
+	struct demand d = { .kind = DEMAND_OPEN_SOCKET, .socket = PATH_SOCKET_LAST };
+	struct sim_iface *second;
+	struct meter m;
+
+	(void)state;
+	meter_make(&m, __func__, WORLD_SYMMETRIC, WORLD_PORT_RESTRICTED);
+	second = world_attach(m.w.a, WORLD_SEQUENTIAL, 3, NULL);
+	world_start(&m.w, SECONDS(2));
+	for (u32 n = 0; n < 10; n++) {
+		d.iface = n % 2 ? second->id : m.w.a->iface[0].id;
+		d.socket--;
+		engine_demand(m.w.a->engine, &d);
+	}
+	engine_iface_remove(m.w.a->engine, m.w.sim->now, second->id);
+	for (u32 n = 0; n < 5; n++) {
+		assert_true(engine_next_demand(m.w.a->engine, &d));
+		assert_int_equal(d.iface, m.w.a->iface[0].id);
+		assert_int_equal(d.socket, PATH_SOCKET_LAST - 1 - 2 * n);
+	}
+	assert_false(engine_next_demand(m.w.a->engine, &d));
+	world_end(&m.w);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -427,6 +479,8 @@ int main(void)
 		cmocka_unit_test(a_peer_that_talks_nonsense_cannot_make_us_do_much),
 		cmocka_unit_test(both_send_at_the_same_time),
 		cmocka_unit_test(few_sockets_will_do),
+		cmocka_unit_test(no_demand_is_lost_for_good),
+		cmocka_unit_test(demands_go_with_their_interface),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -268,6 +268,7 @@ struct sim_host {
 	/* Called for every payload that is not of a flow. */
 	void (*deliver)(struct sim_host *h, const struct delivery *d);
 	u32 streams_begun; /* that came in */
+	u32 reviews;       /* that were demanded */
 	/* What happens to its streams; the engine or map is told unless a test listens itself. */
 	void (*on_stream)(struct sim_stream *s, enum sim_stream_event event, const u8 *data,
 			  u32 size);
@@ -471,6 +472,8 @@ void sim_transmit(struct sim_iface *i, u16 socket, const struct endpoint *destin
 void sim_send_packet(struct sim_iface *i, enum sim_protocol protocol, const struct endpoint *source,
 		     const struct endpoint *destination, const u8 *data, u32 size);
 /* All but its own socket are gone. */
+/* Closes what its engine does not want. */
+void sim_iface_review(struct sim_iface *i);
 void sim_iface_close(struct sim_iface *i);
 /* Whether i has a socket at this endpoint. */
 bool sim_iface_has(const struct sim_iface *i, const struct endpoint *e);
@@ -480,6 +483,8 @@ void sim_stream_receive(struct sim_iface *i, const struct sim_packet *p);
 void sim_streams_drop(struct sim_iface *i);
 void sim_streams_free(struct sim *sim);
 /* simtcp.c: the streams of engines and maps. */
+/* Closes the streams of i that its engine does not want. */
+void sim_tcp_review(struct sim_iface *i);
 void sim_tcp_demand(struct sim_iface *i, const struct demand *d);
 void sim_tcp_event(struct sim_stream *s, enum sim_stream_event event, const u8 *data, u32 size);
 /* An errno, or 0. */

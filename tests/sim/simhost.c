@@ -175,6 +175,12 @@ static void drain_demands(struct sim_host *h)
 	while (engine_next_demand(h->engine, &d)) {
 		struct sim_iface *i = iface_with_id(h, d.iface);
 
+		if (d.kind == DEMAND_REVIEW) {
+			for (u32 n = 0; n < h->iface_count; n++)
+				sim_iface_review(&h->iface[n]);
+			h->reviews++;
+			continue;
+		}
 		if (!i)
 			sim_fail(h->sim, "%s demands something of interface %u, which is gone",
 				 h->name, d.iface);

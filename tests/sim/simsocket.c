@@ -52,6 +52,18 @@ void sim_socket_close(struct sim_iface *i, u16 number)
 	*s = i->socket[--i->sockets];
 }
 
+void sim_iface_review(struct sim_iface *i)
+{
+	const struct engine *e = i->host->engine;
+
+	for (u32 n = i->sockets; i->present && n-- > 0;) {
+		if (!engine_wants_socket(e, i->id, i->socket[n].number))
+			sim_socket_close(i, i->socket[n].number);
+	}
+	if (i->present)
+		sim_tcp_review(i);
+}
+
 void sim_iface_close(struct sim_iface *i)
 {
 	i->sockets = 0;

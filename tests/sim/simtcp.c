@@ -35,6 +35,15 @@ void sim_tcp_demand(struct sim_iface *i, const struct demand *d)
 		sim_stream_open(i, &d->remote);
 }
 
+void sim_tcp_review(struct sim_iface *i)
+{
+	for (struct sim_stream *s = i->host->sim->streams; s; s = s->next) {
+		if (s->iface == i && !s->incoming && s->state != SIM_STREAM_CLOSED &&
+		    !engine_wants_stream(i->host->engine, i->id, &s->remote))
+			sim_stream_close(s);
+	}
+}
+
 static int send_all(struct sim_stream *s, struct buf *b)
 {
 	sim_stream_send(s, buf_data(b), b->length);
