@@ -8,7 +8,7 @@
 # Each scenario has two hosts of its own, which send each other 500 numbered payloads a second while it
 # happens. The gap is the longest time without an arrival, at the worse of both ends. What takes long (ten
 # seconds of silence, twenty of idling) goes on beside the others.
-# timeout: 120
+# timeout: 240
 # shellcheck source=netns-tests/lib/lab.sh
 . "$(dirname "$0")/lib/lab.sh"
 # shellcheck source=netns-tests/lib/pairs.sh
