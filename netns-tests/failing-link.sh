@@ -43,9 +43,7 @@ member()
 		    transport: { redundancy: { $(redundancy "$3") } }
 	END
 }
-row() { LAB_NAME=redundancy record failing-link "$@"; }
-[ ! -f "$LAB_RESULTS/redundancy.jsonl" ] ||
-	sed -i '/"test": "failing-link"/d' "$LAB_RESULTS/redundancy.jsonl"
+rows_begin
 
 # fail KIND, mend KIND: A's eth1
 fail_link()

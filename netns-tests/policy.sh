@@ -68,9 +68,7 @@ judge()
 	check "$1/nothing_lost_there" "$(told "$1-there")" all_once "$1-there"
 	check "$1/nothing_lost_back" "$(told "$1-back")" all_once "$1-back"
 }
-row() { LAB_NAME=redundancy record policy "$@"; }
-[ ! -f "$LAB_RESULTS/redundancy.jsonl" ] ||
-	sed -i '/"test": "policy"/d' "$LAB_RESULTS/redundancy.jsonl"
+rows_begin
 
 # --- resting, taking over, giving back
 

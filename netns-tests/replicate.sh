@@ -59,9 +59,7 @@ flow()
 	await "$1" 15 || lab_die "the receiver of $1 has not ended"
 }
 ms() { said "$1" ".delay_us.$2 / 1000"; }
-row() { LAB_NAME=redundancy record "${LAB_NAME#long_}" "$@"; }
-[ ! -f "$LAB_RESULTS/redundancy.jsonl" ] ||
-	sed -i '/"test": "replicate"/d' "$LAB_RESULTS/redundancy.jsonl"
+rows_begin
 
 # --- delay: each link alone, then both
 

@@ -67,10 +67,7 @@ ms() { said "$1" ".delay_us.$2 / 1000"; }
 shards() { status "$1" '.tunnels[] | select(.name == $t) | .shards | '"$3" --arg t "$2"; }
 calls() { [ -z "${counted[*]}" ] || for h in A B; do od -v -An -t u8 -N 16 "$LAB/$h.counts"; done | xargs; }
 losses() { for i in 0 1; do wire_set A eth$i "both $1"; done; }
-# What others look for is in the results of redundancy.
-row() { LAB_NAME=redundancy record shards "$@"; }
-[ ! -f "$LAB_RESULTS/redundancy.jsonl" ] ||
-	sed -i '/"test": "shards"/d' "$LAB_RESULTS/redundancy.jsonl"
+rows_begin
 
 # --- 5 % of everything ---
 lossy()

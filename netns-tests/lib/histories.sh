@@ -123,11 +123,10 @@ play_history()
 
 # Results go into build/results/redundancy.jsonl: histories_rows_begin, history_rows after each history,
 # histories_rows_end.
-row() { LAB_NAME=redundancy record auto "$@"; }
 histories_rows_begin()
 {
 	SUM_AUTO=0 SUM_COPIES=0
-	[ ! -f "$LAB_RESULTS/redundancy.jsonl" ] || sed -i '/"test": "auto"/d' "$LAB_RESULTS/redundancy.jsonl"
+	rows_begin
 }
 history_rows()
 {

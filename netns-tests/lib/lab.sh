@@ -83,7 +83,20 @@ record()
 {
 	printf '%s: %s = %s %s%s\n' "$1" "$2" "$3" "$4" "${5:+ (goal $5)}"
 	printf '{"test": "%s", "metric": "%s", "value": %s, "unit": "%s"%s%s}\n' "$1" "$2" "$3" "$4" \
-		"${5:+, \"goal\": \"$5\"}" "${6:+, \"samples\": [$6]}" >>"$LAB_RESULTS/$LAB_NAME.jsonl"
+		"${5:+, \"goal\": \"$5\"}" "${6:+, \"samples\": [$6]}" |
+		flock "$LAB_RESULTS/.lock" tee -a "$LAB_RESULTS/$LAB_NAME.jsonl" >/dev/null
+}
+# row METRIC...: as record, of this script, into build/results/redundancy.jsonl, where several scripts write,
+# perhaps at the same time. rows_begin: what this script wrote there in earlier runs goes.
+row()
+{
+	local test=${LAB_NAME#long_}
+	LAB_NAME=redundancy record "$test" "$@"
+}
+rows_begin()
+{
+	touch "$LAB_RESULTS/redundancy.jsonl"
+	flock "$LAB_RESULTS/.lock" sed -i "/\"test\": \"${LAB_NAME#long_}\"/d" "$LAB_RESULTS/redundancy.jsonl"
 }
 
 # compare A OP B: of numbers that need not be whole.
