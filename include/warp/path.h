@@ -57,6 +57,7 @@ const char *path_origin_name(enum path_origin origin);
 struct path_probe {
 	u64 stamp;   /* when it was sent, ns; 0: free or answered */
 	u64 packets; /* sent on the path, this one included */
+	u64 bytes;   /* without it */
 };
 
 /* Cumulative counts of transport datagrams; a train counts as many as it has. */

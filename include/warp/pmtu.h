@@ -13,15 +13,22 @@
 #define PMTU_TRIES 3u   /* lost probes of a size before it counts as too large */
 #define PMTU_STEP 8u    /* the search ends when the gap is below this */
 
+/* What was sent on the path, and of that what has arrived, as far as that is known. */
+struct pmtu_counts {
+	u64 sent, sent_bytes, received, received_bytes;
+};
+
 struct pmtu {
 	u32 size;      /* known to pass; PMTU_BASE until something larger was answered */
 	u32 ceiling;   /* the link's own limit */
 	u32 too_large; /* smallest known not to pass; ceiling + 1: none */
 	u32 probing;   /* size of the probe in flight, 0: none */
 	u32 tries;
-	u64 probe_stamp; /* of the probe in flight */
-	u64 next;        /* when to send the next probe or give this one up */
-	u64 raise;       /* when to try larger sizes again */
+	u64 probe_stamp;           /* of the probe in flight */
+	u64 next;                  /* when to send the next probe or give this one up */
+	u64 raise;                 /* when to try larger sizes again */
+	struct pmtu_counts counts; /* as they were told last */
+	u64 doubted_at;            /* the size was asked again out of turn, 0: never */
 };
 
 /* ceiling: what the local link allows. */
@@ -39,6 +46,9 @@ u32 pmtu_poll(struct pmtu *p, u64 now, u64 timeout);
 void pmtu_sent(struct pmtu *p, u64 stamp);
 /* The probe with this stamp was answered. Returns true when size has changed. */
 bool pmtu_answered(struct pmtu *p, u64 now, u64 stamp);
+/* Newer counts: when what is lost is large and what arrives is small, the size is confirmed at
+ * once, but not more than once a second. */
+void pmtu_report(struct pmtu *p, u64 now, const struct pmtu_counts *counts);
 /* The kernel said EMSGSIZE to a datagram of this size. Returns true when size has changed. */
 bool pmtu_refused(struct pmtu *p, u64 now, u32 size);
 

@@ -192,6 +192,7 @@ void path_probe(struct path *p, u64 now, bool busy, u64 idle_interval, struct fr
 	fill_probe(p, now, ret);
 	probe->stamp = ret->stamp;
 	probe->packets = ret->packets;
+	probe->bytes = ret->bytes;
 	if (p->oldest_unanswered == 0) {
 		p->oldest_unanswered = ret->stamp;
 		p->patience = p->interval > PROBE_BUSY ? PATIENCE_IDLE : PATIENCE_BUSY;
@@ -322,6 +323,9 @@ bool path_take_reply(struct path *p, u64 now, const struct frame_probe_reply *re
 	rtt_sample(p, now > probe->stamp ? now - probe->stamp : 1);
 	take_report(p, probe, reply->packets);
 	if (probe->stamp > p->answered_stamp) {
+		pmtu_report(&p->pmtu, now,
+			    &(struct pmtu_counts){ probe->packets, probe->bytes, reply->packets,
+						   reply->bytes });
 		p->answered_stamp = probe->stamp;
 		p->told_bytes = reply->bytes;
 	}

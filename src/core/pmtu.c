@@ -5,8 +5,10 @@
  *
  * Once found, the size is confirmed every few seconds; when three confirmations in a row are lost
  * although the path lives, the route has shrunk (a black hole) and the search starts over from
- * the base, or, when that does not pass either, from the floor. Every minute it is tried whether
- * the route has grown.
+ * the base, or, when that does not pass either, from the floor. While data flows a black hole
+ * shows sooner: large datagrams are lost and small ones, such as probes, arrive; then the size is
+ * confirmed at once. Losses by chance are of all sizes and ask for nothing.
+ * Every minute it is tried whether the route has grown.
  */
 #include "warp/pmtu.h"
 
@@ -14,6 +16,9 @@
 
 #define PMTU_CONFIRM (5 * NS_PER_S)
 #define PMTU_RAISE (60 * NS_PER_S)
+#define PMTU_DOUBT (1 * NS_PER_S) /* between two doubts */
+#define DOUBT_LOST 3u             /* so many datagrams, at least, each of them */
+#define DOUBT_RATIO 2u            /* so many times as large as those that arrived */
 
 void pmtu_init(struct pmtu *p, u32 ceiling)
 {
@@ -119,6 +124,35 @@ bool pmtu_answered(struct pmtu *p, u64 now, u64 stamp)
 	p->tries = 0;
 	p->next = search_done(p) ? now + PMTU_CONFIRM : now;
 	return grew;
+}
+
+static bool looks_like_black_hole(const struct pmtu_counts *before, const struct pmtu_counts *now)
+{
+	u64 sent = now->sent - before->sent, sent_bytes = now->sent_bytes - before->sent_bytes;
+	u64 got = now->received - before->received;
+	u64 got_bytes = now->received_bytes - before->received_bytes, lost;
+
+	if (now->sent < before->sent || now->sent_bytes < before->sent_bytes ||
+	    now->received < before->received || now->received_bytes < before->received_bytes)
+		return false; /* one end counts anew */
+	if (sent < got + DOUBT_LOST || sent_bytes <= got_bytes)
+		return false;
+	lost = sent - got;
+	return (sent_bytes - got_bytes) / lost > PMTU_FLOOR &&
+	       (got == 0 || (sent_bytes - got_bytes) / lost > DOUBT_RATIO * (got_bytes / got));
+}
+
+void pmtu_report(struct pmtu *p, u64 now, const struct pmtu_counts *counts)
+{
+	const bool doubt = looks_like_black_hole(&p->counts, counts);
+
+	p->counts = *counts;
+	if (!doubt || p->probing || p->next == TIME_NEVER)
+		return;
+	if (p->doubted_at && now < p->doubted_at + PMTU_DOUBT)
+		return;
+	p->doubted_at = now;
+	p->next = now;
 }
 
 bool pmtu_refused(struct pmtu *p, u64 now, u32 size)

@@ -109,11 +109,74 @@ static void what_the_kernel_refuses_altogether_does_not_spin(void **state)
 	assert_in_range(r.probes, 1, 100);
 }
 
+/* So many large datagrams and one probe of 100 bytes; of the former so many have arrived. */
+static void report(struct route *r, u32 large, u32 size, u32 arrived)
+{
+	struct pmtu_counts counts = r->pmtu.counts;
+
+	counts.sent += large + 1;
+	counts.sent_bytes += (u64)large * size + 100;
+	counts.received += arrived + 1;
+	counts.received_bytes += (u64)arrived * size + 100;
+	pmtu_report(&r->pmtu, r->now, &counts);
+}
+
+static void a_black_hole_under_data_is_found_within_a_second(void **state)
+{
+	struct route r;
+
+	(void)state;
+	begin(&r, LINK, false);
+	run(&r, 20 * NS_PER_S + NS_PER_MS);
+	assert_int_equal(r.pmtu.size, LINK);
+	r.limit = 1272;
+	report(&r, 20, 1450, 0);
+	assert_true(pmtu_next_expiry(&r.pmtu) <= r.now);
+	run(&r, 900 * NS_PER_MS);
+	assert_in_range(r.pmtu.size, 1200, 1272);
+}
+
+static void losses_by_chance_ask_for_no_size(void **state)
+{
+	struct route r;
+	u32 before;
+
+	(void)state;
+	begin(&r, LINK, false);
+	run(&r, 20 * NS_PER_S + NS_PER_MS);
+	before = r.probes;
+	for (u32 n = 0; n < 8; n++) { /* in 0.8 s, less than the interval of confirmations */
+		report(&r, 20, 1450, 10);
+		report(&r, 20, 300, 0); /* small ones are lost: this is no matter of size */
+		report(&r, 2, 1450, 0); /* too few to say */
+		run(&r, 100 * NS_PER_MS);
+	}
+	assert_in_range(r.probes - before, 0, 1);
+}
+
+static void an_end_that_counts_anew_is_no_black_hole(void **state)
+{
+	struct route r;
+	u32 before;
+
+	(void)state;
+	begin(&r, LINK, false);
+	run(&r, 20 * NS_PER_S + NS_PER_MS);
+	report(&r, 100, 1450, 100);
+	before = r.probes;
+	pmtu_report(&r.pmtu, r.now, &(struct pmtu_counts){ 110, 200000, 3, 300 });
+	assert_true(pmtu_next_expiry(&r.pmtu) > r.now);
+	assert_int_equal(r.probes, before);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_search_ends_wherever_the_limit_is),
 		cmocka_unit_test(a_route_that_shrinks_and_grows_is_followed),
+		cmocka_unit_test(a_black_hole_under_data_is_found_within_a_second),
+		cmocka_unit_test(losses_by_chance_ask_for_no_size),
+		cmocka_unit_test(an_end_that_counts_anew_is_no_black_hole),
 		cmocka_unit_test(what_the_kernel_refuses_altogether_does_not_spin),
 	};
 
