@@ -90,10 +90,10 @@ lossless()
 {
 	local kind
 	begin "$1" $((3 + 8 * ROUNDS))
-	for kind in $(yes 'cut blackhole loss delay' | head -n $ROUNDS); do
-		fail_link $kind
+	for kind in $(yes 'cut blackhole loss delay' | head -n "$ROUNDS"); do
+		fail_link "$kind"
 		nap 1
-		mend_link $kind
+		mend_link "$kind"
 		nap 0.6
 	done
 	end "$1"
@@ -138,13 +138,13 @@ try()
 }
 adaptive()
 {
-	local mode=$1 kind left taken round
+	local mode=$1 kind round
 	: >"$LAB/dump.log"
 	spawn A dump tcpdump -i eth1 -n -tt -l -q udp
 	wait_until "grep -q 'listening on' $LAB/dump.log" 5 || lab_die "tcpdump does not listen"
 	begin "$mode" $((3 + 12 * ROUNDS))
 	printf '%-10s %-10s %12s %12s %6s\n' mode failure 'left ms' 'used ms' uses
-	for round in $(seq $ROUNDS); do
+	for _ in $(seq "$ROUNDS"); do
 		try "$mode" blackhole 1 1.3
 		[ "$mode" = auto ] || check "$mode/blackhole/left" "$LEFT ms" compare "$LEFT" '<' 1000
 		check "$mode/blackhole/used_again" "$TAKEN ms" compare "$TAKEN < 3000 && $TAKEN" '>=' 0

@@ -18,7 +18,9 @@
  * SIGTERM. It prints `ready`, and at last one line of JSON: received (all), unique, lost, duplicated,
  * reordered, corrupt, first, last, bytes, longest_gap_ms (between two arrivals) with gap_after (the
  * number before it), longest_run_lost (consecutive numbers), first_at_us (wall clock), and delay_us of
- * p50, p99, max. -m writes the missing numbers to FILE. -d adds late: how many took longer than LATE-MS.
+ * p50, p99, max, and jitter: by how much the delay of one differs from that of the one before it, on
+ * average (what RFC 3550 smooths). -m writes the missing numbers to FILE. -d adds late: how many took
+ * longer than LATE-MS.
  * The sender ends after COUNT or at SIGTERM, and prints {"sent", "errors", "blocked_ms"}; with -a also
  * `at NUMBER` when it is there.
  * Exit status: 0; 2 for bad arguments or a target that cannot be reached.
@@ -340,20 +342,33 @@ static u32 late(const struct tally *t, const struct options *o)
 	return count;
 }
 
+/* Of the delays, as they came; microseconds. */
+static u32 jitter(const struct tally *t)
+{
+	u64 sum = 0;
+
+	for (u32 i = 1; i < t->unique; i++) {
+		u32 a = t->delay_us[i - 1], b = t->delay_us[i];
+
+		sum += a > b ? a - b : b - a;
+	}
+	return t->unique > 1 ? (u32)(sum / (t->unique - 1)) : 0;
+}
+
 static void report(struct tally *t, const struct options *o)
 {
-	u32 n = t->unique;
+	u32 n = t->unique, jittered = jitter(t);
 
 	qsort(t->delay_us, n, sizeof(*t->delay_us), by_value);
 	printf("{\"received\": %" PRIu64 ", \"unique\": %u, \"lost\": %u, \"duplicated\": %" PRIu64
 	       ", \"reordered\": %" PRIu64 ", \"corrupt\": %" PRIu64
 	       ", \"first\": %u, \"last\": %u, \"bytes\": %" PRIu64
 	       ", \"longest_gap_ms\": %.2f, \"gap_after\": %u, \"longest_run_lost\": %u, \"first_at_us\": %" PRIu64
-	       ", \"late\": %u, \"delay_us\": {\"p50\": %u, \"p99\": %u, \"max\": %u}}\n",
+	       ", \"late\": %u, \"delay_us\": {\"p50\": %u, \"p99\": %u, \"max\": %u, \"jitter\": %u}}\n",
 	       t->received, n, o->count - o->first - n, t->duplicated, t->reordered, t->corrupt,
 	       t->first, t->last, t->bytes, (double)t->gap / 1e6, t->gap_after, missing(t, o),
 	       t->first_at_us, late(t, o), n ? t->delay_us[n / 2] : 0,
-	       n ? t->delay_us[(u64)n * 99 / 100] : 0, n ? t->delay_us[n - 1] : 0);
+	       n ? t->delay_us[(u64)n * 99 / 100] : 0, n ? t->delay_us[n - 1] : 0, jittered);
 }
 
 static int run_receiver(const struct options *o, int fd)
