@@ -138,7 +138,7 @@ try()
 }
 adaptive()
 {
-	local mode=$1 kind round
+	local mode=$1 kind
 	: >"$LAB/dump.log"
 	spawn A dump tcpdump -i eth1 -n -tt -l -q udp
 	wait_until "grep -q 'listening on' $LAB/dump.log" 5 || lab_die "tcpdump does not listen"

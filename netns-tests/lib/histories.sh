@@ -122,25 +122,21 @@ play_history()
 }
 
 # Results go into build/results/redundancy.jsonl: histories_rows_begin, history_rows after each history,
-# histories_rows_end.
+# histories_rows_end. Of the ratios of overheads it is the worst that counts.
 histories_rows_begin()
 {
-	SUM_AUTO=0 SUM_COPIES=0
+	WORST=0
 	rows_begin
 }
 history_rows()
 {
-	SUM_AUTO=$(awk -v a="$SUM_AUTO" -v b="$OVERHEAD_AUTO" 'BEGIN { print a + b }')
-	SUM_COPIES=$(awk -v a="$SUM_COPIES" -v b="$OVERHEAD_COPIES" 'BEGIN { print a + b }')
+	WORST=$(awk -v a="$OVERHEAD_AUTO" -v b="$OVERHEAD_COPIES" -v w="$WORST" \
+		'BEGIN { printf "%.3f", (a / b > w ? a / b : w) }')
 	row "auto_residual_$HISTORY" "$(share_of "$MISSED_AUTO")" share "<= $TARGET"
 	row "replicate_residual_$HISTORY" "$(share_of "$MISSED_COPIES")" share ''
 	row "auto_overhead_$HISTORY" "$OVERHEAD_AUTO" datagrams/payload "< $OVERHEAD_COPIES"
 	row "replicate_overhead_$HISTORY" "$OVERHEAD_COPIES" datagrams/payload ''
 }
-histories_rows_end()
-{
-	row auto_overhead_vs_replicate "$(awk -v a="$SUM_AUTO" -v b="$SUM_COPIES" 'BEGIN { printf "%.3f", a / b }')" \
-		ratio '< 1'
-}
+histories_rows_end() { row auto_overhead_vs_replicate "$WORST" 'ratio, worst of six' '< 1'; }
 share_of() { awk -v m="$1" -v n="$HISTORY_PAYLOADS" 'BEGIN { print m / n }'; }
 HISTORIES=(good lossy bursty fading dies congested)
