@@ -53,6 +53,7 @@ enum path_origin {
 const char *path_origin_name(enum path_origin origin);
 
 #define PATH_PROBES_REMEMBERED 16u
+#define PATH_MUCH (1.0 / 3) /* of what was sent */
 
 struct path_probe {
 	u64 stamp;   /* when it was sent, ns; 0: free or answered */
@@ -75,6 +76,8 @@ struct path_ledger {
 	u64 received_base;  /* our arrivals before the sender's present life */
 	double loss;        /* 0..1, smoothed; outages do not count */
 	double recent;      /* the same, over the last few */
+	u32 much;           /* reports in a row that told of PATH_MUCH lost, or more */
+	u64 unjudged_sent, unjudged_received; /* reports of so little that they wait for others */
 };
 
 struct path {
@@ -97,6 +100,7 @@ struct path {
 	u32 unanswered;        /* probes since then */
 	u64 patience;          /* how late the answer to the first of them may be */
 	u64 rtt, rtt_var;      /* ns, smoothed as RFC 6298; 0: unknown */
+	u64 rtt_last;          /* of the newest probe that was answered */
 	struct path_probe probe[PATH_PROBES_REMEMBERED];
 	u32 probe_at;
 	u64 last_stamp;                        /* stamps are unique */

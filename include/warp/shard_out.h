@@ -37,8 +37,8 @@ struct shard_block {
 	u32 base;                 /* sequence of the first */
 	u32 size;                 /* of each parity shard */
 	u64 deadline;             /* for the parity */
-	u8 first;                 /* path of the first shard */
-	u8 taken[MAX_PEER_PATHS]; /* shards that went over each path */
+	u8 first;                 /* link of the first shard */
+	u8 taken[MAX_PEER_PATHS]; /* shards that went over each link */
 	u8 *parity;
 };
 

@@ -2,13 +2,16 @@
 /*
  * links.c - the links that the shards of a block are spread over, and which of them is next.
  *
- * Links are paths that share neither our interface nor the peer's address, as far as there are such, and
- * of these only paths that are live and do not for long lose more than parity can make good.
+ * Links are paths that share neither our interface nor the peer's address, as far as there are such,
+ * and of these only paths that are live, are not much later than others, and do not lose more than
+ * parity can make good: for a moment, if it is little more, but not at all if they lose a third.
+ * A path that was left for its losses carries nothing that would show its recovery, so it is probed
+ * quickly for a while.
  *
- * Each shard takes the link that has fewest of its block, measured by the weights of the interfaces. When links have equally many, data goes to
- * one that did not have the first, parity to the one that had: so the link with most shards of a
- * block has them as far apart in time as can be, and little of it is data. Which link has the
- * first changes from block to block.
+ * Each shard takes the link that has fewest of its block, measured by the weights of the interfaces.
+ * When links have equally many, data goes to one that did not have the first, parity to the one that
+ * had: so the link with most shards of a block has them as far apart in time as can be, and little
+ * of it is data. Which link has the first changes from block to block.
  */
 #include "redund.h"
 
@@ -16,6 +19,17 @@
 
 #define LINKS_TIME (10 * NS_PER_MS) /* they are chosen anew after so long */
 #define LOSSY_PATIENCE (1 * NS_PER_S)
+#define COLLAPSE_REPORTS 2u           /* in a row that tell of much lost: no patience with that */
+#define RELIEF 3                      /* a path is used again when it loses so many times less */
+#define ASK_INTERVAL (20 * NS_PER_MS) /* of a path that loses much */
+#define ASK_TIME (2 * NS_PER_S)       /* for so long */
+#define ASK_MOST 8u                   /* and while so many probes at most are not answered */
+#define LATE (200 * NS_PER_MS)        /* a round trip so much longer than others' */
+
+static u64 bit(u32 path)
+{
+	return UINT64_C(1) << path;
+}
 
 /* Whether this path has for long been losing more than parity makes good. A burst of losses is what
  * parity is for. */
@@ -30,20 +44,69 @@ static bool too_lossy(const struct sending *s, struct links *l, u32 n)
 	return s->now - l->lossy_since[n] >= LOSSY_PATIENCE;
 }
 
-/* Of the paths there are, the live ones that are not too lossy, if there are any; or the live ones; or
- * all. */
+/* Is it still as bad? */
+static void ask(const struct sending *s, const struct links *l, u32 n)
+{
+	struct path *path = &s->p->paths[n];
+
+	if (s->now >= l->suspect_since[n] + ASK_TIME || path->unanswered >= ASK_MOST ||
+	    s->now < path->probed_at + ASK_INTERVAL)
+		return;
+	path_wake(path, s->now);
+	peer_arm(s->e, s->p, s->now);
+}
+
+/* Whether it loses so much that it is of no use, until it hardly loses any more. A burst is told by one
+ * report, after it: the next one, that is asked for at once, tells of none. */
+static bool collapsed(const struct sending *s, struct links *l, u32 n)
+{
+	const struct path_ledger *out = &s->p->paths[n].out;
+	const double most = l->tolerable > PATH_MUCH ? l->tolerable : PATH_MUCH;
+	const bool suspect = out->much && out->recent >= most;
+
+	if (!suspect && !(l->collapsed & bit(n)))
+		l->suspect_since[n] = s->now;
+	else if (l->collapsed & bit(n) && out->recent < most / RELIEF)
+		l->collapsed &= ~bit(n);
+	else if (suspect && out->much >= COLLAPSE_REPORTS)
+		l->collapsed |= bit(n);
+	if (suspect || l->collapsed & bit(n))
+		ask(s, l, n);
+	return l->collapsed & bit(n);
+}
+
+/* The shortest round trip of late, of the live paths. */
+static u64 quickest(const struct sending *s)
+{
+	u64 least = TIME_NEVER;
+
+	for (u64 mask = s->mask; mask; mask &= mask - 1) {
+		const struct path *path = &s->p->paths[__builtin_ctzll(mask)];
+
+		if (path->state == PATH_LIVE && path->rtt_last)
+			least = time_min(least, path->rtt_last);
+	}
+	return least;
+}
+
+/* Of the paths there are, the live ones that are good, if there are any; or the live ones; or all. */
 static u64 good_paths(const struct sending *s, struct links *l)
 {
+	const u64 least = quickest(s);
 	u64 live = 0, good = 0;
 
 	for (u64 mask = s->mask; mask; mask &= mask - 1) {
 		const u32 n = (u32)__builtin_ctzll(mask);
+		const struct path *path = &s->p->paths[n];
+		bool late, lossy;
 
-		if (s->p->paths[n].state != PATH_LIVE)
+		if (path->state != PATH_LIVE)
 			continue;
-		live |= mask & -mask;
-		if (!too_lossy(s, l, n))
-			good |= mask & -mask;
+		live |= bit(n);
+		late = least != TIME_NEVER && path->rtt_last > least + LATE + 2 * l->patience;
+		lossy = too_lossy(s, l, n);
+		if (!collapsed(s, l, n) && !lossy && !late)
+			good |= bit(n);
 	}
 	return good ? good : live ? live : s->mask;
 }
@@ -114,10 +177,44 @@ static u32 next_link(const struct sending *s, const struct links *l, u64 mask, e
 	return best;
 }
 
+/* The first interface that has the name of this one. */
+static u8 name_of_iface(const struct engine *e, u8 iface)
+{
+	const char *name = e->ifaces[iface]->options.name;
+
+	for (u8 n = 0; n < iface; n++) {
+		if (e->ifaces[n] && strncmp(e->ifaces[n]->options.name, name, IFNAME_SIZE) == 0)
+			return n;
+	}
+	return iface;
+}
+
+/* The first path that has the remote address of this one. */
+static u8 name_of_address(const struct peer *p, u8 path)
+{
+	for (u8 n = 0; n < path; n++) {
+		if (p->used_mask & bit(n) &&
+		    address_equal(&p->paths[n].remote.address, &p->paths[path].remote.address))
+			return n;
+	}
+	return path;
+}
+
+/* Blocks that are open keep in mind what each link has taken, when another path comes to lead over it. */
+static void name_links(const struct sending *s, struct links *l, bool by_address)
+{
+	for (u32 n = 0; n < l->count; n++) {
+		const u8 path = l->path[n];
+
+		l->link[n] = by_address ? name_of_address(s->p, path) :
+					  name_of_iface(s->e, s->p->paths[path].iface);
+	}
+}
+
 static void choose(const struct sending *s, struct links *l)
 {
 	const u64 mask = good_paths(s, l);
-	u32 apart = 0;
+	u32 apart = 0; /* how many do not share their interface */
 
 	l->count = 0;
 	for (enum pass pass = PASS_APART; pass < PASSES; pass++) {
@@ -127,11 +224,13 @@ static void choose(const struct sending *s, struct links *l)
 			break;
 		while ((n = next_link(s, l, mask, pass)) < MAX_PEER_PATHS)
 			l->path[l->count++] = (u8)n;
-		apart = l->count;
+		if (pass < PASS_ADDRESSES)
+			apart = l->count;
 	}
 	l->chosen = 0;
 	for (u32 n = 0; n < l->count; n++)
 		l->chosen |= UINT64_C(1) << l->path[n];
+	name_links(s, l, l->count > apart);
 	l->of = s->mask;
 	l->until = s->now + LINKS_TIME;
 }
@@ -148,31 +247,33 @@ static u32 first_to_ask(struct links *l, const struct shard_block *b, bool parit
 	if (b->count == 0)
 		return l->turn++;
 	for (u32 n = 0; n < l->count; n++) {
-		if (l->path[n] == b->first)
+		if (l->link[n] == b->first)
 			return parity ? n : n + 1;
 	}
 	return 0;
 }
 
-/* One more shard of b would still be less for path, by its weight, than for best. */
-static bool is_behind(const struct peer *p, const struct shard_block *b, u8 path, u8 best)
+/* One more shard of b would still be less for link n, by its weight, than for best. */
+static bool is_behind(const struct peer *p, const struct links *l, const struct shard_block *b,
+		      u32 n, u32 best)
 {
-	return (b->taken[path] + 1u) * p->paths[best].weight <
-	       (b->taken[best] + 1u) * p->paths[path].weight;
+	return (b->taken[l->link[n]] + 1u) * p->paths[l->path[best]].weight <
+	       (b->taken[l->link[best]] + 1u) * p->paths[l->path[n]].weight;
 }
 
-u8 links_pick(const struct sending *s, struct links *l, const struct shard_block *b, bool parity)
+u32 links_pick(const struct sending *s, struct links *l, const struct shard_block *b, bool parity)
 {
 	const u32 start = first_to_ask(l, b, parity);
-	u8 best = MAX_PEER_PATHS;
+	u32 best = l->count;
 
-	for (u32 n = 0; n < l->count; n++) {
-		const u8 path = l->path[(start + n) % l->count];
+	for (u32 k = 0; k < l->count; k++) {
+		const u32 n = (start + k) % l->count;
+		const u8 iface = s->p->paths[l->path[n]].iface;
 
-		if (iface_room(s->e, s->p->paths[path].iface, s->tunnel, s->p->index) == 0)
+		if (iface_room(s->e, iface, s->tunnel, s->p->index) == 0)
 			continue;
-		if (best == MAX_PEER_PATHS || is_behind(s->p, b, path, best))
-			best = path;
+		if (best == l->count || is_behind(s->p, l, b, n, best))
+			best = n;
 	}
 	return best;
 }

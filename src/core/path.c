@@ -30,6 +30,7 @@
 #define LOSS_MEMORY 128.0 /* datagrams over which a loss figure is smoothed */
 #define LOSS_RECENT 8.0   /* the same, of one that forgives quickly */
 #define LOSS_FORGIVEN 8.0 /* when the recent figure is so many times lower, it is the better one */
+#define REPORT_LEAST 8u   /* datagrams, for reports to say something by themselves */
 #define LOSS_SILENCE (1 * NS_PER_S) /* what no answer came to for so long was an outage */
 
 const char *path_state_name(enum path_state state)
@@ -73,6 +74,11 @@ static u64 ledger_lost(const struct path_ledger *l)
 	return l->lost_before + (l->sent > l->received ? l->sent - l->received : 0);
 }
 
+static bool lost_much(const struct path_ledger *l)
+{
+	return (double)l->unjudged_received <= (1.0 - PATH_MUCH) * (double)l->unjudged_sent;
+}
+
 /* Long runs without a loss say that a link has recovered, much sooner than the long memory would:
  * 17 datagrams in a row bring the recent figure to an eighth of what it was. */
 static void ledger_smooth(struct path_ledger *l, u64 sent, u64 received)
@@ -83,6 +89,12 @@ static void ledger_smooth(struct path_ledger *l, u64 sent, u64 received)
 	if (new_sent <= 0)
 		return;
 	loss = new_received >= new_sent ? 0.0 : 1.0 - new_received / new_sent;
+	l->unjudged_sent += sent - l->sent;
+	l->unjudged_received += received - l->received;
+	if (l->unjudged_sent >= REPORT_LEAST) {
+		l->much = lost_much(l) ? l->much + 1 : 0;
+		l->unjudged_sent = l->unjudged_received = 0;
+	}
 	l->loss += (loss - l->loss) * new_sent / (new_sent + LOSS_MEMORY);
 	l->recent += (loss - l->recent) * new_sent / (new_sent + LOSS_RECENT);
 	if (l->recent * LOSS_FORGIVEN < l->loss)
@@ -326,6 +338,7 @@ bool path_take_reply(struct path *p, u64 now, const struct frame_probe_reply *re
 		pmtu_report(&p->pmtu, now,
 			    &(struct pmtu_counts){ probe->packets, probe->bytes, reply->packets,
 						   reply->bytes });
+		p->rtt_last = now > probe->stamp ? now - probe->stamp : 1;
 		p->answered_stamp = probe->stamp;
 		p->told_bytes = reply->bytes;
 	}

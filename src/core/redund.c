@@ -44,16 +44,18 @@ static u32 parity_count(const struct redund *r)
 
 /* --- one shard ------------------------------------------------------------------------------- */
 
-/* Frames, seals and queues what lies in buf on one path. */
-static enum drop_reason send_shard(const struct sending *s, struct shard_block *b, u8 path,
-				   struct buf *buf, const struct frame_shard *f)
+/* Frames, seals and queues what lies in buf on one of the links. */
+static enum drop_reason send_shard(const struct sending *s, const struct redund *r,
+				   struct shard_block *b, u32 link, struct buf *buf,
+				   const struct frame_shard *f)
 {
+	u8 *taken = &b->taken[r->links.link[link]];
 	struct sending one = *s;
 	u64 queued;
 
-	one.mask = UINT64_C(1) << path;
-	if (b->taken[path] < UINT8_MAX)
-		b->taken[path]++;
+	one.mask = UINT64_C(1) << r->links.path[link];
+	if (*taken < UINT8_MAX)
+		++*taken;
 	frame_put_shard_header(buf_push(buf, frame_shard_header(f->kind)), f);
 	return seal_and_queue(&one, buf, f->kind == SHARD_PIECE, &queued);
 }
@@ -63,13 +65,13 @@ static void send_parity(const struct sending *s, struct redund *r, struct shard_
 			const struct frame_shard *f)
 {
 	struct buf *buf = buf_get(s->e->options.pool);
-	const u8 path = links_pick(s, &r->links, b, true);
+	const u32 link = links_pick(s, &r->links, b, true);
 	enum drop_reason reason = DROP_NO_BUFFER;
 
-	if (buf && path < MAX_PEER_PATHS) {
+	if (buf && link < r->links.count) {
 		memcpy(buf_data(buf), shard_out_parity(r->out, b, f->parity), b->size);
 		buf->length = b->size;
-		reason = send_shard(s, b, path, buf, f);
+		reason = send_shard(s, r, b, link, buf, f);
 	} else if (buf) {
 		reason = DROP_QUEUE_FULL;
 	}
@@ -138,22 +140,22 @@ static enum drop_reason send_whole(const struct sending *s, struct redund *r, st
 {
 	const struct frame_shard f = { .tunnel = s->t->id, .sequence = s->flow->next_sequence };
 	struct shard_block *b = next_block(s, r);
-	const u8 path = links_pick(s, &r->links, b, false);
+	const u32 link = links_pick(s, &r->links, b, false);
 	enum drop_reason reason;
 	bool complete;
 
-	if (path == MAX_PEER_PATHS) {
+	if (link == r->links.count) {
 		if (b->count == 0)
 			shard_out_close(r->out, b);
 		drop_count(&s->t->drops, DROP_QUEUE_FULL);
 		return DROP_QUEUE_FULL;
 	}
 	if (b->count == 0) {
-		b->first = path;
+		b->first = r->links.link[link];
 		engine_arm(s->e, b->deadline);
 	}
 	complete = add_payload(r, b, buf);
-	reason = send_shard(s, b, path, buf, &f);
+	reason = send_shard(s, r, b, link, buf, &f);
 	if (reason != DROP_NONE) { /* it has room, so this is for good: the session has ended */
 		shard_out_close(r->out, b);
 		return reason;
@@ -191,17 +193,17 @@ static enum drop_reason send_piece(const struct sending *s, struct redund *r, st
 {
 	struct buf *buf = buf_get(s->e->options.pool);
 	enum drop_reason reason = DROP_NO_BUFFER;
-	u8 path = links_pick(s, &r->links, b, false);
+	u32 link = links_pick(s, &r->links, b, false);
 
-	if (path == MAX_PEER_PATHS) /* it is full; there is room for what has begun */
-		path = r->links.path[0];
+	if (link == r->links.count) /* it is full; there is room for what has begun */
+		link = 0;
 	if (b->count == 0)
-		b->first = path;
+		b->first = r->links.link[link];
 	shard_out_add(r->out, b, f->data, f->size);
 	if (buf) {
 		memcpy(buf_data(buf), f->data, f->size);
 		buf->length = f->size;
-		reason = send_shard(s, b, path, buf, f);
+		reason = send_shard(s, r, b, link, buf, f);
 	}
 	buf_put(buf);
 	s->t->shard_counts.data += reason == DROP_NONE;
@@ -321,6 +323,7 @@ static void set_options(struct redund *r, const struct shard_options *o)
 {
 	r->options = *o;
 	r->links.tolerable = (double)(o->shards - o->required) / o->shards;
+	r->links.patience = o->max_delay;
 }
 
 /* With room for the parity that options call for. */

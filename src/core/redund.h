@@ -22,19 +22,23 @@ struct sending {
 
 /* What the shards of one tunnel to one peer are spread over. */
 struct links {
-	u8 path[MAX_PEER_PATHS];
+	u8 path[MAX_PEER_PATHS]; /* that leads over each */
+	u8 link[MAX_PEER_PATHS]; /* its name: the same, whichever path leads over it */
 	u32 count;
 	u64 of, until;                   /* chosen from these paths */
 	u32 turn;                        /* who has the first of the next block */
 	double tolerable;                /* share of losses that parity makes good */
+	u64 patience;                    /* how long the other end waits for a block */
 	u64 lossy_since[MAX_PEER_PATHS]; /* 0: it is not */
 	u64 chosen;                      /* the same as path[], as a mask */
+	u64 collapsed;                   /* paths that lose so much that they are left at once */
+	u64 suspect_since[MAX_PEER_PATHS];
 };
 
 /* links.c: before each payload, or parity that comes by itself. */
 void links_refresh(const struct sending *s, struct links *l);
-/* The path for the next shard of b, or MAX_PEER_PATHS: none has room. */
-u8 links_pick(const struct sending *s, struct links *l, const struct shard_block *b, bool parity);
+/* The place in l of the link for the next shard of b, or l->count: none has room. */
+u32 links_pick(const struct sending *s, struct links *l, const struct shard_block *b, bool parity);
 
 /* copies.c: of the paths of s those that a payload of this size goes over. */
 u64 copies_choose(const struct sending *s, u32 size);

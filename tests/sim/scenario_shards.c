@@ -198,6 +198,52 @@ static void a_dead_link_is_left(void **state)
 	world_end(&w);
 }
 
+/* Bytes that left over the second link within ms milliseconds. */
+static u64 carried(struct world *w, u64 ms)
+{
+	const u64 before = w->a->iface[1].out.bytes;
+
+	sim_run(w->sim, MS(ms));
+	return w->a->iface[1].out.bytes - before;
+}
+
+/* One that loses half or is late by half a second is no better than a dead one, and is taken back as
+ * soon as it has recovered. */
+static void a_link_of_no_use_is_left_and_taken_back(void **state)
+{
+	static const struct {
+		double loss;
+		u64 delay;
+	} cases[] = { { 0.5, 0 }, { 0, MS(500) } };
+	const struct tunnel_options options = shards(5, 3, MS(20));
+
+	(void)state;
+	for (u32 c = 0; c < ARRAY_SIZE(cases); c++) {
+		u64 failing = 0, mended = 0;
+		struct sim_iface *i;
+		struct world w;
+
+		begin(&w, __func__, 2, &options);
+		sim_flow(w.a, 0, MS(1), 1000, 0);
+		sim_run(w.sim, SECONDS(2));
+		i = &w.a->iface[1];
+		for (u32 n = 0; n < 10; n++) {
+			i->out.loss = i->in.loss = cases[c].loss;
+			i->out.delay = i->in.delay = MS(10) + cases[c].delay;
+			sim_run(w.sim, MS(400));
+			failing += carried(&w, 600);
+			i->out.loss = i->in.loss = 0;
+			i->out.delay = i->in.delay = MS(10);
+			sim_run(w.sim, MS(600));
+			mended += carried(&w, 600);
+		}
+		/* Of 5,000,000 that it has if nothing fails. */
+		sim_compare(w.sim, failing, <, 1500000);
+		sim_compare(w.sim, mended, >, 4000000);
+		world_end(&w);
+	}
+}
+
 /* Too few payloads for whole blocks: parity comes after max_delay, as much as ever. */
 static void a_slow_flow_is_protected_in_time(void **state)
 {
@@ -351,6 +397,7 @@ int main(void)
 		cmocka_unit_test(a_burst_shorter_than_max_delay_on_one_of_two_links_costs_nothing),
 		cmocka_unit_test(a_burst_on_one_of_enough_links_costs_nothing),
 		cmocka_unit_test(a_dead_link_is_left),
+		cmocka_unit_test(a_link_of_no_use_is_left_and_taken_back),
 		cmocka_unit_test(a_slow_flow_is_protected_in_time),
 		cmocka_unit_test(payloads_of_all_sizes_are_rebuilt),
 		cmocka_unit_test(ordered_tunnels_wait_for_what_is_rebuilt),
