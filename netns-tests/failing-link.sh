@@ -108,8 +108,8 @@ lossless()
 
 # Datagrams of data, not probes, small or large, that A gives to its eth1: one line for each, its time in microseconds.
 data() { sed -n "s/^\([0-9]*\)\.\([0-9]*\) IP ${ADDRESS[A/eth1]}.* length \([0-9]*\)\$/\1\2 \3/p" "$LAB/dump.log" | awk -v s=$SIZE '$2 >= s && $2 < s + 200 { print $1 }'; }
-# used FROM TO: microseconds from FROM to the last of them before TO; -1: none.
-last_used() { data | awk -v from="$1" -v to="$2" 'BEGIN { at = from - 1 } $1 > from && $1 < to { at = $1 } END { print at - from }'; }
+# used FROM TO: microseconds from FROM to the last of them before TO; 0: none.
+last_used() { data | awk -v from="$1" -v to="$2" 'BEGIN { at = from } $1 > from && $1 < to { at = $1 } END { print at - from }'; }
 # first_used FROM: microseconds until five of them came within 50 ms
 first_used()
 {
@@ -124,17 +124,18 @@ ms() { awk -v us="$1" 'BEGIN { printf "%.1f", us / 1000 }'; }
 # try MODE KIND TIME-FAILING TIME-MENDED: leaves LEFT and TAKEN, ms
 try()
 {
-	local failed mended
-	failed=$(now_us)
+	local failed mending mended
 	fail_link "$2"
+	failed=$(now_us)
 	nap "$3"
-	mended=$(now_us)
+	mending=$(now_us)
 	mend_link "$2"
+	mended=$(now_us)
 	nap "$4"
 	nap 0.2 # tcpdump writes
-	LEFT=$(ms "$(last_used "$failed" "$mended")")
+	LEFT=$(ms "$(last_used "$failed" "$mending")")
 	TAKEN=$(ms "$(first_used "$mended")")
-	printf '%-10s %-10s %12s %12s %6s\n' "$1" "$2" "$LEFT" "$TAKEN" "$(uses "$failed" "$mended")"
+	printf '%-10s %-10s %12s %12s %6s\n' "$1" "$2" "$LEFT" "$TAKEN" "$(uses "$failed" "$mending")"
 }
 adaptive()
 {
@@ -156,8 +157,10 @@ adaptive()
 		}
 		for kind in cut loss delay; do
 			try "$mode" $kind 1.4 1.2
-			row "${mode}_${kind}_demote_ms" "$LEFT" ms ''
+			# Chance has a say in when half of everything is seen to be lost.
+			row "${mode}_${kind}_demote_ms" "$LEFT" ms "$([ $kind = loss ] && echo '< 500' || echo '< 300')"
 			row "${mode}_${kind}_recover_ms" "$TAKEN" ms '< 1000'
+			[ "$mode" != shards ] || check "$mode/$kind/left" "$LEFT ms" compare "$LEFT" '<' 1200
 			check "$mode/$kind/used_again" "$TAKEN ms" compare "$TAKEN < 3000 && $TAKEN" '>=' 0
 		done
 	done
