@@ -27,6 +27,8 @@ struct stream_options {
 
 /* Begins to connect: wait until it is writable. 0, or -errno. */
 int stream_connect(struct stream **ret, const struct stream_options *options);
+/* Opens a socket that listens there. 0, or -errno. */
+int stream_listen(int *ret_fd, const struct endpoint *local);
 /* Of a socket that was accepted, which it takes over, also when that fails: -ENOMEM, -errno. */
 int stream_accepted(struct stream **ret, int fd);
 /* NULL is allowed. */

@@ -25,6 +25,7 @@
  *   emit.c      one of these, as a datagram
  *   strand.c    one path, as these know it
  *   unstripe.c  such payloads come in: reports of what came, and their order
+ *   fragments.c cutting a payload into fragments
  *   fragment.c  putting fragments together
  *   deadline.c  what comes later than it had to
  *   order.c     payloads of ordered tunnels wait for those before them

@@ -47,6 +47,10 @@ u64 copies_choose(const struct sending *s, u32 size);
  * room for it was seen to. */
 enum drop_reason seal_and_queue(const struct sending *s, struct buf *b, bool fragment,
 				u64 *ret_queued);
+/* send.c: counts a datagram that lies in the outboxes of the paths of queued. */
+void sending_count(const struct sending *s, u64 queued, u32 size);
+/* fragments.c: the payload in b, which stays as it is. */
+enum drop_reason fragments_send(const struct sending *s, struct buf *payload);
 /* stripe.c: the payload in b, which stays as it is. */
 enum drop_reason stripe_send(const struct sending *s, struct buf *b);
 /* For one of size bytes that is not in a buffer: where it is to be written; NULL: there is no room. Then

@@ -4,7 +4,7 @@
  *
  * A payload is sealed once a peer and queued by reference on each of the chosen paths; if it can
  * join the train before it, it is sealed behind that (train.c). One that does not fit the smallest
- * of the paths is cut into fragments, each protected like any payload.
+ * of the paths is cut into fragments (fragments.c).
  */
 #include "redund.h"
 
@@ -12,14 +12,11 @@
 
 #include "warp/ecn.h"
 
-#define FRAGMENT_OVERHEAD (WIRE_OVERHEAD + FRAME_FRAGMENT_HEADER)
-#define FRAGMENTS_MAX 256u
 #define TRAIN_PATIENCE 16u /* a train grows for this part of what its payloads may wait */
 
 /* --- queues and trains ------------------------------------------------------------------------ */
 
-/* Counts a datagram that lies in the outboxes of the paths of queued. */
-static void count_copies(const struct sending *s, u64 queued, u32 size)
+void sending_count(const struct sending *s, u64 queued, u32 size)
 {
 	for (u64 mask = s->mask; mask; mask &= mask - 1) {
 		struct path *path = &s->p->paths[__builtin_ctzll(mask)];
@@ -59,7 +56,7 @@ static u64 queue_copies(const struct sending *s, struct buf *b, bool fragment)
 		if (iface_queue(s->e, s->now, path->iface, b, &q))
 			queued |= mask & -mask;
 	}
-	count_copies(s, queued, b->length);
+	sending_count(s, queued, b->length);
 	return queued;
 }
 
@@ -136,7 +133,7 @@ static enum drop_reason join_train(const struct sending *s, u8 *place, u32 size)
 	if (assoc_seal(&s->p->assoc, s->now, place, lead + FRAME_PAYLOAD_HEADER + size) < 0)
 		return DROP_NO_SESSION;
 	recall_grown(s->e, s->e->train.buf, datagram);
-	count_copies(s, train_grow(s->e, datagram), datagram);
+	sending_count(s, train_grow(s->e, datagram), datagram);
 	autosel_keep(s, s->flow->next_sequence - 1, place, datagram);
 	return DROP_NONE;
 }
@@ -167,95 +164,6 @@ static enum drop_reason tell_congestion(const struct sending *s, u8 *packet, u32
 	if (!ecn_mark(packet, size))
 		return DROP_CONGESTION;
 	s->t->marked++;
-	return DROP_NONE;
-}
-
-/* --- fragments -------------------------------------------------------------------------------- */
-
-static u32 paths_on(const struct sending *s, u8 iface)
-{
-	u32 count = 0;
-
-	for (u64 mask = s->mask; mask; mask &= mask - 1)
-		count += s->p->paths[__builtin_ctzll(mask)].iface == iface;
-	return count;
-}
-
-/* Whether all of so many datagrams can be queued on one path at least, now or ever: a part of them is
- * of no use. */
-static enum drop_reason fragments_fit(const struct sending *s, u32 datagrams)
-{
-	enum drop_reason reason = DROP_TOO_LARGE;
-
-	if (pool_available(s->e->options.pool) < datagrams)
-		return DROP_NO_BUFFER;
-	for (u64 mask = s->mask; mask; mask &= mask - 1) {
-		u8 iface = s->p->paths[__builtin_ctzll(mask)].iface;
-		u32 places = datagrams * paths_on(s, iface);
-
-		if (places <= iface_room(s->e, iface, s->tunnel, s->p->index))
-			return DROP_NONE;
-		if (places <= OUTBOX_LANE_MAX)
-			reason = DROP_QUEUE_FULL;
-	}
-	if (reason == DROP_QUEUE_FULL)
-		count_copies(s, 0, 0);
-	return reason;
-}
-
-static enum drop_reason send_fragment(const struct sending *s, const struct frame_fragment *f)
-{
-	struct buf *b = buf_get(s->e->options.pool);
-	enum drop_reason reason;
-	u64 queued;
-
-	if (!b)
-		return DROP_NO_BUFFER;
-	memcpy(buf_data(b), f->data, f->size);
-	b->length = f->size;
-	frame_put_fragment_header(buf_push(b, FRAME_FRAGMENT_HEADER), f);
-	reason = seal_and_queue(s, b, true, &queued);
-	buf_put(b);
-	return reason;
-}
-
-/* What is not sent again goes over all links. */
-static struct sending with_all_links(const struct sending *s)
-{
-	struct sending all = *s;
-
-	if (s->flow->autosel)
-		all.mask = autosel_careful_mask(s->p, s->flow->autosel);
-	return all;
-}
-
-static enum drop_reason send_fragments(const struct sending *one, struct buf *payload)
-{
-	const struct sending careful = with_all_links(one), *s = &careful;
-	u32 unit = tunnel_room(s->t, s->p, FRAGMENT_OVERHEAD), total = payload->length;
-	struct frame_fragment f = { .tunnel = s->t->id,
-				    .sequence = s->flow->next_sequence,
-				    .total = total };
-	enum drop_reason reason;
-
-	if (unit > UINT16_MAX)
-		unit = UINT16_MAX;
-	if (unit == 0 || (total + unit - 1) / unit > FRAGMENTS_MAX)
-		return DROP_TOO_LARGE;
-	reason = fragments_fit(s, (total + unit - 1) / unit);
-	if (reason != DROP_NONE)
-		return reason;
-	s->flow->next_sequence++;
-	f.unit = (u16)unit;
-	/* What comes after them must not join what left before them. */
-	train_close(s->e);
-	for (u32 offset = 0; offset < total; offset += unit, f.index++) {
-		f.data = buf_data(payload) + offset;
-		f.size = total - offset < unit ? total - offset : unit;
-		reason = send_fragment(s, &f);
-		if (reason != DROP_NONE)
-			return reason;
-	}
 	return DROP_NONE;
 }
 
@@ -303,7 +211,7 @@ static enum drop_reason send_to_peer(struct engine *e, struct tunnel *t, struct 
 	if (s.flow->striped)
 		return stripe_send(&s, b);
 	if (b->length > tunnel_room(t, p, PAYLOAD_OVERHEAD))
-		return send_fragments(&s, b);
+		return fragments_send(&s, b);
 	place = place_in_train(&s, b->length);
 	if (!place)
 		return send_first(&s, b);
@@ -463,7 +371,7 @@ static enum drop_reason send_piece(const struct sending *s, const struct pieces 
 	else if (s->flow->striped)
 		reason = stripe_send(s, b);
 	else if (size > tunnel_room(s->t, s->p, PAYLOAD_OVERHEAD))
-		reason = send_fragments(s, b);
+		reason = fragments_send(s, b);
 	else
 		reason = send_first(s, b);
 	buf_put(b);

@@ -18,6 +18,7 @@
 #include "io/device.h"
 #include "warp/sockaddr.h"
 
+#define BACKLOG 512
 #define NOT_SENT 16384
 #define USER_TIMEOUT 15000 /* ms */
 
@@ -45,6 +46,41 @@ static int configure(int fd)
 	if (r == 0)
 		r = set(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, USER_TIMEOUT);
 	return r;
+}
+
+static int listen_on(int fd, const struct endpoint *local)
+{
+	const int on = 1, once = 1;
+	union inet_sockaddr sa;
+	socklen_t length = endpoint_to_sockaddr(local, &sa);
+
+	/* Who asks for a connection in another's name sends him two answers, not the usual six. Whoever
+	 * has missed both asks again himself. */
+	if (setsockopt(fd, IPPROTO_TCP, TCP_SYNCNT, &once, sizeof(once)))
+		return -errno;
+	if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) ||
+	    (local->address.family == 6 &&
+	     setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof(on))) ||
+	    bind(fd, &sa.any, length) || listen(fd, BACKLOG))
+		return -errno;
+	return 0;
+}
+
+int stream_listen(int *ret_fd, const struct endpoint *local)
+{
+	int fd = socket(address_af(&local->address), SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC,
+			IPPROTO_TCP);
+	int r;
+
+	if (fd < 0)
+		return -errno;
+	r = listen_on(fd, local);
+	if (r) {
+		close(fd);
+		return r;
+	}
+	*ret_fd = fd;
+	return 0;
 }
 
 int stream_accepted(struct stream **ret, int fd)

@@ -13,8 +13,6 @@
 #include "streams.h"
 
 #include <errno.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -31,7 +29,6 @@
 #include "warp/wire.h"
 
 #define ACCEPTS 64u /* in one wake-up */
-#define BACKLOG 512
 #define OTHER_FILES 128u
 #define BUCKETS 4096u /* a power of two */
 #define TICK 1.0
@@ -369,39 +366,6 @@ u32 streams_most(void)
 	return files.rlim_cur >= wanted ? MAPSERVER_STREAMS : (u32)(files.rlim_cur - OTHER_FILES);
 }
 
-static int prepare(int fd, const struct endpoint *local)
-{
-	const int on = 1, once = 1;
-	union inet_sockaddr sa;
-	socklen_t length = endpoint_to_sockaddr(local, &sa);
-
-	/* Who asks for a connection in another's name sends him two answers, not the usual six. Whoever
-	 * has missed both asks again himself. */
-	if (setsockopt(fd, IPPROTO_TCP, TCP_SYNCNT, &once, sizeof(once)))
-		return -errno;
-	if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) ||
-	    (local->address.family == 6 &&
-	     setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof(on))) ||
-	    bind(fd, &sa.any, length) || listen(fd, BACKLOG))
-		return -errno;
-	return 0;
-}
-
-static int listen_at(struct listener *l, const struct endpoint *local)
-{
-	int r;
-
-	l->local = *local;
-	l->fd = socket(address_af(&local->address), SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC,
-		       IPPROTO_TCP);
-	if (l->fd < 0)
-		return -errno;
-	r = prepare(l->fd, local);
-	if (r)
-		close(l->fd);
-	return r;
-}
-
 static void tell_failure(const struct endpoint *e, int r)
 {
 	errno = -r;
@@ -420,8 +384,9 @@ static void open_listeners(struct streams *s)
 
 	for (size_t n = 0; n < o->listen_count && s->listener_count < STREAMS_LISTENERS; n++) {
 		struct listener *l = &s->listeners[s->listener_count];
-		int r = o->most ? listen_at(l, &o->listen[n]) : -EMFILE;
+		int r = o->most ? stream_listen(&l->fd, &o->listen[n]) : -EMFILE;
 
+		l->local = o->listen[n];
 		if (r == 0)
 			s->listener_count++;
 		else if (r != -EAFNOSUPPORT)
