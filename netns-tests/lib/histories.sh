@@ -117,6 +117,7 @@ play_history()
 	OVERHEAD_COPIES=$(awk -v c=$copies -v n="$count" 'BEGIN { printf "%.3f", c / n }')
 	MISSED_AUTO=$(said "auto-$1" '.lost + .late')
 	MISSED_COPIES=$(said "copies-$1" '.lost + .late')
+	# shellcheck disable=SC2034 # for who plays it
 	LATE_COPIES=$(said "copies-$1" .late) # which is the machine's doing
 	HISTORY_PAYLOADS=$count
 }
@@ -139,4 +140,5 @@ history_rows()
 }
 histories_rows_end() { row auto_overhead_vs_replicate "$WORST" 'ratio, worst of six' '< 1'; }
 share_of() { awk -v m="$1" -v n="$HISTORY_PAYLOADS" 'BEGIN { print m / n }'; }
+# shellcheck disable=SC2034 # the same
 HISTORIES=(good lossy bursty fading dies congested)

@@ -67,9 +67,9 @@ static struct sending with_all_links(const struct sending *s)
 	return all;
 }
 
-enum drop_reason fragments_send(const struct sending *one, struct buf *payload)
+enum drop_reason fragments_send(const struct sending *s, struct buf *payload)
 {
-	const struct sending careful = with_all_links(one), *s = &careful;
+	const struct sending careful = with_all_links(s);
 	u32 unit = tunnel_room(s->t, s->p, FRAGMENT_OVERHEAD), total = payload->length;
 	struct frame_fragment f = { .tunnel = s->t->id,
 				    .sequence = s->flow->next_sequence,
@@ -80,7 +80,7 @@ enum drop_reason fragments_send(const struct sending *one, struct buf *payload)
 		unit = UINT16_MAX;
 	if (unit == 0 || (total + unit - 1) / unit > FRAGMENTS_MAX)
 		return DROP_TOO_LARGE;
-	reason = fragments_fit(s, (total + unit - 1) / unit);
+	reason = fragments_fit(&careful, (total + unit - 1) / unit);
 	if (reason != DROP_NONE)
 		return reason;
 	s->flow->next_sequence++;
@@ -90,7 +90,7 @@ enum drop_reason fragments_send(const struct sending *one, struct buf *payload)
 	for (u32 offset = 0; offset < total; offset += unit, f.index++) {
 		f.data = buf_data(payload) + offset;
 		f.size = total - offset < unit ? total - offset : unit;
-		reason = send_fragment(s, &f);
+		reason = send_fragment(&careful, &f);
 		if (reason != DROP_NONE)
 			return reason;
 	}

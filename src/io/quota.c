@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <limits.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -186,17 +187,28 @@ static size_t format(const struct quota *q, char ret[static FILE_MOST])
 	return at;
 }
 
-/* One line without its end. */
+static void take_counted(const char **at, struct counted *ret)
+{
+	char *end;
+	long month = strtol(*at, &end, 10);
+
+	ret->month = month < 0 || month > INT_MAX ? -1 : (int)month;
+	ret->bytes = strtoull(end, &end, 10);
+	*at = end;
+}
+
+/* One line without its end. It must be what these values are written as. */
 static bool parse_line(const char *line, struct entry *ret)
 {
-	const char *sum = strrchr(line, ' ');
-	char name[IFNAME_SIZE], again[LINE_MOST];
+	const char *sum = strrchr(line, ' '), *at = strchr(line, ' ');
+	char again[LINE_MOST];
 	struct entry e = { 0 };
 
-	if (!sum || sscanf(line, "%15s %d %" SCNu64 " %d %" SCNu64, name, &e.now.month,
-			   &e.now.bytes, &e.before.month, &e.before.bytes) != 5)
+	if (!sum || at == line || at - line >= IFNAME_SIZE)
 		return false;
-	memcpy(e.name, name, sizeof(e.name));
+	memcpy(e.name, line, (size_t)(at - line));
+	take_counted(&at, &e.now);
+	take_counted(&at, &e.before);
 	snprintf(again, sizeof(again), "%s %d %" PRIu64 " %d %" PRIu64 " %08" PRIx32, e.name,
 		 e.now.month, e.now.bytes, e.before.month, e.before.bytes,
 		 checksum(line, (size_t)(sum - line)));
