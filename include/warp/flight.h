@@ -25,8 +25,8 @@ struct flight_item {
 	u16 tunnel, unit;
 	u8 bucket, index;
 	bool piece;
-	bool copy; /* nobody misses it when it is lost */
-	bool open; /* nothing is known of it yet */
+	bool trial; /* without a payload: nobody misses it when it is lost */
+	bool open;  /* nothing is known of it yet */
 };
 
 struct flight {
@@ -39,7 +39,7 @@ struct flight {
 /* What a report has changed. */
 struct flight_news {
 	u32 acked, lost;         /* datagrams */
-	u32 copies, copies_lost; /* of these, copies */
+	u32 trials, trials_lost; /* of these, trials */
 	u32 acked_bytes;
 	u64 sent_at; /* of the newest that has come; 0: it is not remembered */
 	u32 burst;   /* the most that were lost in a row */
@@ -57,7 +57,7 @@ void flight_add(struct flight *f, const struct flight_item *item);
 /* When the oldest open one was sent; TIME_NEVER: there is none. */
 u64 flight_oldest(const struct flight *f);
 /* patience: how much later, in ns, something has to have been sent that came before the missing one.
- * lost is called for each that is lost, but for copies. */
+ * lost is called for each that is lost, but for trials. */
 void flight_report(struct flight *f, const struct tally_told *r, u64 patience, flight_lost *lost,
 		   void *ctx, struct flight_news *ret);
 /* All that is open is believed to be lost. Returns how many. */

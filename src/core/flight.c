@@ -65,7 +65,7 @@ u64 flight_oldest(const struct flight *f)
 static void lose(struct flight *f, struct flight_item *i, flight_lost *lost, void *ctx)
 {
 	close_item(f, i);
-	if (!i->copy)
+	if (!i->trial)
 		lost(ctx, i);
 }
 
@@ -86,13 +86,13 @@ void flight_report(struct flight *f, const struct tally_told *r, u64 patience, f
 		if (tally_has(r, n)) {
 			close_item(f, i);
 			ret->acked++;
-			ret->copies += i->copy;
+			ret->trials += i->trial;
 			ret->acked_bytes += i->wire;
 			run = 0;
 		} else if (r->highest - n >= REORDERED && ret->sent_at >= i->sent_at + patience) {
 			lose(f, i, lost, ctx);
 			ret->lost++;
-			ret->copies_lost += i->copy;
+			ret->trials_lost += i->trial;
 			ret->bursts += run == 0;
 			ret->burst = ++run > ret->burst ? run : ret->burst;
 		}
@@ -121,6 +121,6 @@ void flight_forget(struct flight *f, u16 tunnel)
 	for (u32 n = f->first; n != f->next; n++) {
 		struct flight_item *i = item_at(f, n);
 
-		i->copy |= i->tunnel == tunnel;
+		i->trial |= i->tunnel == tunnel;
 	}
 }

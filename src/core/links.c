@@ -158,7 +158,7 @@ static u64 rank(const struct sending *s, const struct links *l, u32 path)
 {
 	const u64 rtt = s->p->paths[path].rtt;
 
-	return l->chosen >> path & 1 ? rtt - rtt / 4 : rtt;
+	return l->chosen >> path & 1 ? rtt * l->stays / 100 : rtt;
 }
 
 /* The one with the shortest round trip. */

@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <string.h>
 
+#define LINK_STAYS 75u /* per cent of the round trip */
 #define SHARD_OVERHEAD (WIRE_OVERHEAD + FRAME_SHARD_PARITY_HEADER + SHARD_SIZE_BYTES)
 #define PIECE_OVERHEAD (WIRE_OVERHEAD + FRAME_SHARD_PIECE_PARITY_HEADER)
 #define PIECES_MAX 256u
@@ -322,6 +323,7 @@ void redund_expire(struct engine *e, u64 now)
 static void set_options(struct redund *r, const struct shard_options *o)
 {
 	r->options = *o;
+	r->links.stays = LINK_STAYS;
 	r->links.tolerable = (double)(o->shards - o->required) / o->shards;
 	r->links.patience = o->max_delay;
 }

@@ -33,6 +33,7 @@ struct links {
 	u64 chosen;                      /* the same as path[], as a mask */
 	u64 collapsed;                   /* paths that lose so much that they are left at once */
 	u64 suspect_since[MAX_PEER_PATHS];
+	u32 stays; /* per cent of its round trip count for one that is chosen already */
 };
 
 /* links.c: before each payload, or parity that comes by itself. */

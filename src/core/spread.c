@@ -42,7 +42,7 @@ struct spreading {
 	u64 now;
 	struct way way[WAYS];
 	u32 count;
-	u64 trials; /* paths that get copies */
+	u64 trials; /* paths that get no payloads */
 };
 
 static u64 bit(u32 path)
@@ -90,6 +90,22 @@ static void have_good(struct stripe *st)
 		strand_promote(st->strand[__builtin_ctzll(mask)]);
 }
 
+/* A path that takes the place of another one over the same interface is as good as that. */
+static void follow(struct stripe *st, u64 linked, u32 path)
+{
+	struct strand *s = st->strand[path];
+
+	for (u64 gone = st->linked & ~linked & st->strands; gone; gone &= gone - 1) {
+		const u32 n = (u32)__builtin_ctzll(gone);
+
+		if (st->p->paths[n].iface != st->p->paths[path].iface)
+			continue;
+		if (st->strand[n]->good && !s->good)
+			strand_promote(s);
+		s->good = st->strand[n]->good;
+	}
+}
+
 /* The links as links.c finds them, and what has become of those before. */
 static void refresh_links(struct stripe *st, u64 now)
 {
@@ -103,6 +119,8 @@ static void refresh_links(struct stripe *st, u64 now)
 		if (have_strand(st, st->links.path[n]))
 			linked |= bit(st->links.path[n]);
 	}
+	for (u64 fresh = linked & ~st->linked; fresh; fresh &= fresh - 1)
+		follow(st, linked, (u32)__builtin_ctzll(fresh));
 	for (u64 gone = st->linked & ~linked & st->strands; gone; gone &= gone - 1)
 		strand_demote(st->strand[__builtin_ctzll(gone)], stripe_lost, st);
 	st->linked = linked;
@@ -278,19 +296,21 @@ static bool is_ready(const struct spreading *u, const struct way *l)
 	return when(u, l) <= u->now;
 }
 
-/* Copies for those that have to show what they are. */
+/* Datagrams without a payload for those that have to show what they are. */
 static void send_trials(const struct spreading *u, const struct flight_item *of)
 {
 	for (u64 mask = u->trials; mask; mask &= mask - 1) {
 		const u8 path = (u8)__builtin_ctzll(mask);
 		struct strand *s = u->st->strand[path];
-		struct flight_item copy = *of;
+		struct flight_item trial = *of;
 
 		if (u->now < s->next_trial || flight_full(&s->flight))
 			continue;
-		copy.copy = true;
+		trial.trial = true;
+		trial.piece = false;
+		trial.size = 0;
 		s->next_trial = u->now + TRIAL_EVERY;
-		datagram_send(u->st, u->now, path, &copy);
+		datagram_send(u->st, u->now, path, &trial);
 	}
 }
 

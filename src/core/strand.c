@@ -11,7 +11,7 @@
 #define RECENT 64u        /* datagrams; what was before fades */
 #define RECENT_ENOUGH 24u /* to judge by */
 #define TOO_LOSSY 0.3
-#define TRIALS 20u /* copies of which */
+#define TRIALS 20u /* of which */
 #define PROVEN 18u /* so many have to come */
 #define TRIALS_MASK ((1u << TRIALS) - 1)
 #define PATIENCE_MIN (1 * NS_PER_MS)
@@ -116,7 +116,7 @@ void strand_report(struct strand *s, u64 now, const struct frame_tally *f, fligh
 	if (news.acked)
 		ratecc_report(&s->cc, now, &sample);
 	count_losses(s, &news);
-	count_trials(s, news.copies, news.copies_lost);
+	count_trials(s, news.trials, news.trials_lost);
 }
 
 /* --- is it to be relied upon? ---------------------------------------------------------------- */

@@ -4,7 +4,7 @@
  * it is to be relied upon.
  *
  * A strand that falls silent with something under way, loses much, or is far slower than others is not
- * good: it gets nothing but copies of what others carry, a few a second, until most of these come.
+ * good: it gets nothing but datagrams without payloads, while others carry some, until most of these come.
  */
 #ifndef WARP_CORE_STRAND_H
 #define WARP_CORE_STRAND_H
@@ -24,7 +24,7 @@ struct strand {
 	u64 heard_at;     /* when a report told something new */
 	u64 resume_at;    /* pacing has run out: the next run of datagrams begins then */
 	u32 acked, lost;  /* of late */
-	u32 trials;       /* copies, newest in the lowest bit: 1 has come */
+	u32 trials;       /* newest in the lowest bit: 1 has come */
 	u64 next_trial;
 	double loss, burst; /* share; how many in a row on average */
 };
@@ -44,7 +44,7 @@ u64 strand_patience(const struct strand *s);
 u64 strand_silent_at(const struct strand *s, u64 since);
 /* It is not relied upon any more. */
 void strand_demote(struct strand *s, flight_lost *lost, void *ctx);
-/* Have enough copies come? */
+/* Have enough trials come? */
 bool strand_proven(const struct strand *s);
 void strand_promote(struct strand *s);
 /* Copies that nothing was heard of. */

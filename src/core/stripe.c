@@ -21,7 +21,8 @@
 #define PIECES_MAX 256u
 #define PIECE_OVERHEAD (WIRE_OVERHEAD + FRAME_STRIPE_PIECE_HEADER)
 #define WHOLE_OVERHEAD (WIRE_OVERHEAD + FRAME_STRIPE_HEADER)
-#define FOREVER 2.0 /* a share of losses that there is not: they are judged elsewhere */
+#define LINK_STAYS 25u /* per cent: what we send lengthens the round trip */
+#define FOREVER 2.0    /* a share of losses that there is not: they are judged elsewhere */
 
 u32 stripe_overhead(void)
 {
@@ -45,7 +46,7 @@ void stripe_lost(void *ctx, const struct flight_item *item)
 {
 	struct stripe *st = ctx;
 
-	if (item->copy || item->tunnel == NO_INDEX)
+	if (item->trial || item->tunnel == NO_INDEX)
 		return;
 	if (st->repair_tail - st->repair_head == REPAIRS)
 		st->repair_head++;
@@ -265,6 +266,7 @@ static int create(struct engine *e, struct peer *p)
 	st->p = p;
 	st->wake_at = TIME_NEVER;
 	st->links.tolerable = FOREVER;
+	st->links.stays = LINK_STAYS;
 	p->stripe = st;
 	st->queue = fairq_create(a);
 	if (!st->queue || store_init(&st->store, a, STORE_BYTES) < 0) {

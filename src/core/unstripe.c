@@ -273,8 +273,10 @@ void unstripe_take(struct engine *e, struct peer *p, const struct arrival *in, u
 		drop_count(&e->tunnels[tunnel].drops, DROP_NO_BUFFER);
 		return;
 	}
-	reseq_set_wait(r, most && most < wait ? most : wait);
 	note(u, in, f);
+	if (f->size == 0) /* it only tries the path */
+		return;
+	reseq_set_wait(r, most && most < wait ? most : wait);
 	if (f->piece)
 		take_piece(u, in, tunnel, f);
 	else

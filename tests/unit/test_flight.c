@@ -54,7 +54,7 @@ static void send(u32 count, bool copy)
 		flight_add(&flight, &(struct flight_item){ .sent_at = START + MS(at),
 							   .wire = 1000,
 							   .sequence = at,
-							   .copy = copy });
+							   .trial = copy });
 	}
 }
 
@@ -150,7 +150,7 @@ static void nobody_misses_a_copy(void **state)
 		come(n);
 	report(0);
 	assert_int_equal(news.lost, 10);
-	assert_int_equal(news.copies_lost, 5);
+	assert_int_equal(news.trials_lost, 5);
 	assert_int_equal(lost_count, 5);
 	assert_int_equal(lost[0], 5);
 }
