@@ -125,7 +125,10 @@ u64 strand_patience(const struct strand *s)
 {
 	const u64 rtt = s->rtt ? s->rtt : UNKNOWN_RTT;
 
-	return rtt + 4 * s->rtt_var + 2 * tally_wait(rtt) + SILENCE_SLACK;
+	const u64 varies = 4 * s->rtt_var < rtt + SILENCE_SLACK ? 4 * s->rtt_var :
+								  rtt + SILENCE_SLACK;
+
+	return rtt + varies + 2 * tally_wait(rtt) + SILENCE_SLACK;
 }
 
 u64 strand_silent_at(const struct strand *s, u64 since)

@@ -72,7 +72,9 @@ static enum drop_reason admit(const struct sending *s, struct stripe *st, u32 da
 {
 	const u64 most = room_for(st, QUEUE_TIME, QUEUE_LEAST);
 
-	if (!s->t->routed && !gate_has_room(st)) {
+	/* A gate has read some more before it could be asked to wait. */
+	if (!s->t->routed &&
+	    (fairq_bytes(st->queue) >= most || fairq_count(st->queue) + datagrams > FAIRQ_ITEMS)) {
 		drop_count(&s->t->drops, DROP_QUEUE_FULL);
 		return DROP_QUEUE_FULL;
 	}
