@@ -5,6 +5,8 @@
 #   stripe_links TEXT0 TEXT1              what the wires are like from now on
 #   stripe_raw SECONDS                    Mbit/s of TCP beside warp, both links at once: "ETH0 ETH1"
 #   stripe_tcp SECONDS [ADDRESS [OPTIONS]]  Mbit/s of TCP through warp0, after a second that does not count
+#   stripe_mptcp_begin                    1: the kernel has no MPTCP
+#   stripe_mptcp SECONDS                  the same as stripe_tcp, of MPTCP beside warp, a subflow over each wire
 #   stripe_row METRIC VALUE UNIT GOAL     into the results of redundancy, where others look for them
 # shellcheck disable=SC2034
 
@@ -75,6 +77,26 @@ stripe_tcp()
 {
 	run_in A iperf3 -c "${2:-10.44.0.2}" -p 5201 -t "$1" -O 1 -J "${@:3}" >"$LAB/tcp.json"
 	mbit "$LAB/tcp.json"
+}
+
+# Sets STRIPE_MPTCP when there is MPTCP. A's second subflow comes from B's telling it of eth1.
+stripe_mptcp_begin()
+{
+	STRIPE_MPTCP=
+	[ "$(run_in B cat /proc/sys/net/mptcp/enabled 2>&1)" = 1 ] &&
+		ip_in B mptcp limits set subflows 2 add_addr_accepted 2 &&
+		ip_in A mptcp limits set subflows 2 add_addr_accepted 2 &&
+		ip_in B mptcp endpoint add "${ADDRESS[B/eth1]}" dev eth1 signal || return 1
+	spawn B mptcp env LD_PRELOAD="$WARP_BUILD/netns/mptcp.so" iperf3 -s -p 5203
+	wait_until 'listens B tcp 5203' 5
+	STRIPE_MPTCP=yes
+}
+
+stripe_mptcp()
+{
+	run_in A env LD_PRELOAD="$WARP_BUILD/netns/mptcp.so" iperf3 -c "${ADDRESS[B/eth0]}" -p 5203 \
+		-t "$1" -O 1 -J >"$LAB/mptcp.json"
+	mbit "$LAB/mptcp.json"
 }
 
 # stripe_ping SECONDS: the median, ms.
