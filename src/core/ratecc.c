@@ -333,14 +333,16 @@ static void keep_best(struct ratecc *c)
 		c->rate = c->best[n] > c->rate ? c->best[n] : c->rate;
 }
 
-/* The path is full: what it has just delivered is what it carries, if it was sent all it could take. Not
- * less than so much, a share, of what it did: hosts and links that only paused look the same, once. */
+/* The path is full: what it has just delivered is what it carries, if it was sent all it could take, or
+ * something waited there all the time. Not less than so much, a share, of what it did: hosts and links that
+ * only paused look the same, once. */
 static void back_off(struct ratecc *c, double at_least)
 {
 	const double least_rate = at_least * c->rate;
 	const double rate = c->round_rate > least_rate ? c->round_rate : least_rate;
 
-	if (c->round_rate > 0 && c->round_rate < c->rate && !c->round_limited)
+	if (c->round_rate > 0 && c->round_rate < c->rate &&
+	    (!c->round_limited || c->queue > queue_high(c)))
 		set_rate(c, rate);
 	enter(c, RATECC_DRAIN);
 }
@@ -359,12 +361,12 @@ static void startup(struct ratecc *c)
 
 /* No queue any more. If it delivers much less than before, that may have been a pause: what it carries now is
  * found out as at the start, once. */
-static void calm_down(struct ratecc *c)
+static void calm_down(struct ratecc *c, enum ratecc_mode mode)
 {
 	const bool collapsed = c->rate < COLLAPSED * c->before;
 
 	c->before = 0;
-	enter(c, collapsed ? RATECC_STARTUP : RATECC_CRUISE);
+	enter(c, collapsed ? RATECC_STARTUP : mode);
 }
 
 static void drain(struct ratecc *c, u64 now, bool full)
@@ -374,11 +376,11 @@ static void drain(struct ratecc *c, u64 now, bool full)
 	if (c->lossy && rounds < 2) {
 		return;
 	} else if (c->queue <= queue_low(c)) {
-		calm_down(c);
+		calm_down(c, RATECC_CRUISE);
 	} else if (rounds >= DRAIN_ROUNDS) { /* it is not ours */
 		least_set(&c->way, now, c->round_way);
 		c->queue = 0;
-		enter(c, RATECC_PROBE);
+		calm_down(c, RATECC_PROBE);
 	} else if (full) {
 		back_off(c, 0);
 		c->rounds = rounds;
