@@ -25,7 +25,7 @@
 #define RATECC_ROUNDS 10u                /* of which the best is taken */
 #define RATECC_HISTORY 64u               /* reports remembered */
 #define RATECC_BURST (4 * NS_PER_MS)     /* of sending that may be made up for at once; */
-#define RATECC_CATCH_UP (12 * NS_PER_MS) /* when there was something to send, and the host busy */
+#define RATECC_CATCH_UP (20 * NS_PER_MS) /* when there was something to send, and the host busy */
 
 enum ratecc_mode { RATECC_STARTUP, RATECC_DRAIN, RATECC_CRUISE, RATECC_PROBE, RATECC_MODES };
 

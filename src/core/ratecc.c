@@ -30,7 +30,7 @@
 #define STALE_ROUNDS 3u
 #define DRAIN_ROUNDS 5u
 #define CALM_MIN 2u
-#define CALM_MAX 8u
+#define CALM_MAX 12u
 #define GROWS 1.1 /* a probe that finds so much more goes on */
 #define STARTUP_GROWS 1.25
 #define SHRINKS                                                                                    \
@@ -143,12 +143,12 @@ static u64 queue_low(const struct ratecc *c)
 	return queue_high(c) / QUEUE_LOW_PART;
 }
 
-/* As much less as takes the queue away in about a round. */
+/* As much less as takes most of the queue away in a round: what left before shows only then. */
 static double drain_gain(const struct ratecc *c)
 {
 	const double part = (double)c->queue / (double)(base_of(c) + c->queue);
 
-	return part < 0.1 ? 0.9 : part > 0.5 ? 0.5 : 1 - part;
+	return part < 0.1 ? 0.95 : part > 0.5 ? 0.5 : 1 - part * 0.7;
 }
 
 static double gain(const struct ratecc *c)
