@@ -27,9 +27,12 @@ bool ratelim_take(struct ratelim *r, u64 now);
 struct ratelim_table {
 	u64 full_at[RATELIM_SLOTS]; /* as in struct ratelim */
 	u64 interval, burst, seed;
+	u8 name4, name6; /* bytes of an address that name its bucket */
 };
 
 void ratelim_table_init(struct ratelim_table *t, u64 rate, u64 burst, u64 seed);
+/* The same with one bucket an IPv4 /24 or IPv6 /48: who has one /64 may have a great many. */
+void ratelim_table_init_networks(struct ratelim_table *t, u64 rate, u64 burst, u64 seed);
 bool ratelim_table_take(struct ratelim_table *t, u64 now, const struct address *source);
 
 #endif

@@ -78,6 +78,7 @@ static bool initiation_admitted(struct hub *hub, u64 now, const struct endpoint 
 		return false;
 	}
 	if (ratelim_table_take(&hub->sources, now, &source->address) &&
+	    ratelim_table_take(&hub->networks, now, &source->address) &&
 	    ratelim_take(&hub->proven, now))
 		return true;
 	hub_drop(ret, DROP_RATE_LIMITED);

@@ -14,6 +14,8 @@
 #define HUB_FIRST_SLOTS 16u
 #define SOURCE_RATE 2u
 #define SOURCE_BURST 4u
+#define NETWORK_RATE 32u
+#define NETWORK_BURST 128u
 /* When both ends initiate, each may send under the session that the other began. */
 #define CONTEMPORARY (10 * NS_PER_S)
 
@@ -132,6 +134,7 @@ int hub_create(struct hub **ret, const struct hub_options *options)
 	random_fill(&options->random, &seed, sizeof(seed));
 	hub->life = random_u32(&options->random);
 	ratelim_table_init(&hub->sources, SOURCE_RATE, SOURCE_BURST, seed);
+	ratelim_table_init_networks(&hub->networks, NETWORK_RATE, NETWORK_BURST, seed);
 	*ret = hub;
 	return 0;
 }

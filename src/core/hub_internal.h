@@ -51,8 +51,8 @@ struct hub {
 	u64 sessions; /* made so far */
 	u32 life;     /* tells our stamps from those before the last restart */
 	struct cookie_checker checker;
-	struct ratelim load, proven;  /* handshakes: of anybody; more, of those with a cookie */
-	struct ratelim_table sources; /* the latter, of each address */
+	struct ratelim load, proven; /* handshakes: of anybody; more, of those with a cookie */
+	struct ratelim_table sources, networks; /* the latter, of each address, of each network */
 	struct slot *slots;
 	u32 slot_count; /* allocated */
 	u32 slots_used; /* at least once; what lies behind is not on the free list, nor touched */

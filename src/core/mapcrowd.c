@@ -3,7 +3,7 @@
  * mapcrowd.c - who has a place when there are more nodes than places.
  *
  * Anybody can make keys. But a node that has given a proof (mapproof.c), or comes over TCP, has shown an
- * address at which it receives, its home (an IPv4 address or IPv6 /64), and of these nobody has many.
+ * address at which it receives, its home (an IPv4 /24 or IPv6 /48), and of these nobody has many.
  * Until then its home is where it seems to be. When all places are taken, a newcomer has that of a node
  * that has shown nothing, or of one of a crowd: of one whose home has more than twice as many as the
  * newcomer's would have. As a newcomer can only seem to be somewhere, too, all who have shown nothing are
@@ -20,9 +20,9 @@
 
 static u16 home_of(const struct mapserver *m, const struct address *a)
 {
-	u8 bytes[1 + 8] = { a->family }, mac[MAC_SIZE];
+	u8 bytes[1 + 6] = { a->family }, mac[MAC_SIZE];
 
-	memcpy(bytes + 1, a->bytes, a->family == 4 ? 4 : 8);
+	memcpy(bytes + 1, a->bytes, a->family == 4 ? 3 : 6);
 	crypto_mac(mac, m->proof_key, sizeof(m->proof_key), bytes, sizeof(bytes));
 	return get_u16(mac) % MAP_HOMES;
 }

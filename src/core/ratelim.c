@@ -44,7 +44,16 @@ void ratelim_table_init(struct ratelim_table *t, u64 rate, u64 burst, u64 seed)
 		.interval = interval_of(rate),
 		.burst = burst,
 		.seed = seed,
+		.name4 = 4,
+		.name6 = 8,
 	};
+}
+
+void ratelim_table_init_networks(struct ratelim_table *t, u64 rate, u64 burst, u64 seed)
+{
+	ratelim_table_init(t, rate, burst, seed);
+	t->name4 = 3;
+	t->name6 = 6;
 }
 
 /* The finalizer of SplitMix64: every bit of x moves every bit of the result. */
@@ -55,12 +64,11 @@ static u64 mix(u64 x)
 	return x ^ x >> 31;
 }
 
-/* The bytes of source that name its bucket: an IPv4 address or an IPv6 /64. */
-static u64 bucket_name(const struct address *source)
+static u64 bucket_name(const struct ratelim_table *t, const struct address *source)
 {
 	u64 name = 0;
 
-	for (unsigned i = 0; i < (source->family == 4 ? 4 : 8); i++)
+	for (unsigned i = 0; i < (source->family == 4 ? t->name4 : t->name6); i++)
 		name = name << 8 | source->bytes[i];
 	return name;
 }
@@ -69,7 +77,7 @@ static size_t slot_of(const struct ratelim_table *t, u64 now, const struct addre
 {
 	u64 hash = mix(t->seed + source->family + (now / RATELIM_SHUFFLE << 8));
 
-	hash = mix(hash ^ bucket_name(source));
+	hash = mix(hash ^ bucket_name(t, source));
 	return (size_t)(mix(hash ^ t->seed) % RATELIM_SLOTS);
 }
 

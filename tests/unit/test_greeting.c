@@ -155,12 +155,39 @@ static void who_has_a_cookie_is_served_beside_a_flood(void **state)
 	end(&b);
 }
 
+/* Who has an IPv6 /48 has 65,536 /64s: together they get no more than a network does. */
+static void a_network_of_many_addresses_leaves_room_for_others(void **state)
+{
+	static struct sender senders[3000];
+	struct sender honest;
+	struct bench b;
+	u32 served = 0;
+
+	(void)state;
+	begin(&b);
+	for (u32 i = 0; i < 3000; i++) {
+		make_sender(&b, &senders[i], 0);
+		senders[i].at = test_endpoint("2001:db8:1::1", 1000);
+		put_u16(senders[i].at.address.bytes + 6, (u16)i);
+	}
+	for (u32 second = 0; second < 10; second++)
+		flood(&b, senders, 3000, 2);
+	for (u32 i = 0; i < 100; i++) {
+		flood(&b, senders, 3000, 1);
+		make_sender(&b, &honest, 1000 + i);
+		served += send_one(&b, &honest) || send_one(&b, &honest);
+	}
+	assert_in_range(served, 40, 100);
+	end(&b);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(without_cookies_no_more_than_the_rate),
 		cmocka_unit_test(with_cookies_no_more_than_twice_the_rate),
 		cmocka_unit_test(who_has_a_cookie_is_served_beside_a_flood),
+		cmocka_unit_test(a_network_of_many_addresses_leaves_room_for_others),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

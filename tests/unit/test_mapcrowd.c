@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * test_mapcrowd.c - when all places of a map are taken: a crowd of keys from one address makes room
+ * test_mapcrowd.c - when all places of a map are taken: a crowd of keys from one network makes room
  * for others, and nobody else does.
  */
 #include "mapclient.h"
@@ -8,7 +8,7 @@
 #include <string.h>
 
 #define PLACES 16u
-#define CROWD 20u /* the first of the crowd's numbers; they fill the /64 2001:db8:: */
+#define CROWD 20u /* the first of the crowd's numbers; each has a /64 of 2001:db8::/48 */
 
 static struct mapworld w;
 
@@ -32,9 +32,10 @@ static bool comes(u32 n)
 	struct frame probe = { .type = FRAME_PROBE };
 	struct node *node = node_start(&w, n);
 
+	node->at.address.bytes[2] = (u8)n; /* an IPv4 /24 of its own */
 	if (n >= CROWD) {
 		node->at = test_endpoint("2001:db8::", 5000);
-		node->at.address.bytes[15] = (u8)n;
+		node->at.address.bytes[7] = node->at.address.bytes[15] = (u8)n;
 	}
 	assert_true(node_greet(&w, node));
 	node_say(&w, node, 0, &probe);
@@ -164,6 +165,7 @@ static void a_connection_shows_where_it_is(void **state)
 		struct node *node = node_start(&w, i);
 		struct buf *b = buf_get(w.pool);
 
+		node->at.address.bytes[2] = (u8)i;
 		assert_true(node_greet(&w, node));
 		node_seal(&w, node, &probe, 1);
 		memcpy(buf_data(b), w.last, w.last_size);

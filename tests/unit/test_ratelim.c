@@ -106,6 +106,20 @@ static void all_addresses_of_a_64_share_one_bucket(void **state)
 	assert_int_equal(table_take_all(&t, "2001:db8:0:2::1"), 4);
 }
 
+static void networks_have_buckets_of_their_own(void **state)
+{
+	struct ratelim_table t;
+
+	(void)state;
+	ratelim_table_init_networks(&t, 10, 4, 1);
+	assert_int_equal(table_take_all(&t, "2001:db8:0:1::1"), 4);
+	assert_int_equal(table_take_all(&t, "2001:db8:0:2::1"), 0);
+	assert_int_equal(table_take_all(&t, "2001:db8:1:1::1"), 4);
+	assert_int_equal(table_take_all(&t, "192.0.2.1"), 4);
+	assert_int_equal(table_take_all(&t, "192.0.2.2"), 0);
+	assert_int_equal(table_take_all(&t, "192.0.3.1"), 4);
+}
+
 /* How many of as many addresses as there are buckets find theirs emptied by another. */
 static u32 collisions(u64 seed, u64 now, u64 *ret_set)
 {
@@ -159,6 +173,7 @@ int main(void)
 		cmocka_unit_test(refused_attempts_cost_nothing),
 		cmocka_unit_test(one_flooding_address_does_not_starve_another),
 		cmocka_unit_test(all_addresses_of_a_64_share_one_bucket),
+		cmocka_unit_test(networks_have_buckets_of_their_own),
 		cmocka_unit_test(who_collides_is_spread_evenly_and_depends_on_the_seed),
 		cmocka_unit_test(who_collides_changes_with_time),
 	};
