@@ -169,6 +169,8 @@ void engine_send_pieces(struct engine *e, u64 now, u16 tunnel, const struct piec
 bool engine_wants(const struct engine *e, u16 tunnel);
 /* How many trains of this tunnel wait in outboxes, and payloads before them: what a gate looks at for back-pressure. */
 u32 engine_pending(const struct engine *e, u16 tunnel);
+/* The interfaces (bits) over which something of the tunnel has left since this was asked last. */
+u32 engine_left(struct engine *e, u16 tunnel);
 /* The gate could not deliver or read something: counts it with the tunnel. */
 void engine_gate_dropped(struct engine *e, u16 tunnel, enum drop_reason reason);
 

@@ -24,6 +24,10 @@
 
 struct gate;
 
+/* When to ask again whether what the engine has handed over for the tunnel has left the host (ns); 0:
+ * it has. */
+typedef u64 (*gate_waits)(void *ctx, u16 tunnel);
+
 struct gate_ops {
 	void (*readable)(struct gate *g, u64 now);
 	/* Takes over the reference to d->buf. */
@@ -42,7 +46,10 @@ struct gate {
 	u32 reserve;  /* buffers of the pool that a gate leaves to others */
 	bool offload; /* large packets and trains between the kernel and the gate, where it can */
 	u16 tunnel;   /* whose gate it is; may be set anew when the tunnel is added anew */
-	int fd;       /* to poll for reading */
+	gate_waits waits; /* NULL: what the engine has handed over has left */
+	void *ctx;
+	u64 again;                  /* to be settled then, 0: no need to */
+	int fd;                     /* to poll for reading */
 	struct gate_impair *impair; /* NULL: what applications send goes into the tunnel as it is */
 	/* Its socket or interface was taken away, as the gate has logged: stop polling, close it,
 	 * open it again. */
@@ -55,6 +62,8 @@ struct gate_options {
 	u32 reserve;  /* what applications send must not keep the network's datagrams out */
 	bool offload; /* not of gates that impair: there, each payload has its own luck */
 	u16 tunnel;
+	gate_waits waits; /* NULL: that is not known */
+	void *ctx;
 	struct conf_impair impair; /* UDP and TUN */
 };
 
@@ -113,7 +122,9 @@ static inline void gate_send(struct gate *g, u64 now, struct buf *b)
 
 static inline u64 gate_next_expiry(const struct gate *g)
 {
-	return g->impair ? gate_impair_next_expiry(g) : TIME_NEVER;
+	u64 again = g->again ? g->again : TIME_NEVER;
+
+	return g->impair ? time_min(again, gate_impair_next_expiry(g)) : again;
 }
 
 static inline void gate_expire(struct gate *g, u64 now)

@@ -36,6 +36,10 @@ int udp_fd(const struct udp *u);
 /* The bound address with the actual port. */
 const struct endpoint *udp_local(const struct udp *u);
 
+/* Of what was sent, how much the kernel still holds, in bytes of its own measure: never less than that of the
+ * datagrams. 0 where it cannot be known. */
+u32 udp_queued(const struct udp *u);
+
 /* Received datagrams go into buffers of pool, which outlives the batch; up to UDP_BATCH of them are
  * kept in it. NULL: no memory. */
 struct udp_batch *udp_batch_create(const struct allocator *a, struct pool *pool);

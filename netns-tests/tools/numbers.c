@@ -2,7 +2,7 @@
 /*
  * numbers - sends numbered datagrams to a gate, or receives them and says what became of them.
  *
- *   numbers send TARGET    -n COUNT -r PER-SECOND -s SIZE [-f FIRST] [-a NUMBER]
+ *   numbers send TARGET    -n COUNT -r PER-SECOND -s SIZE [-f FIRST] [-a NUMBER] [-b]
  *   numbers receive TARGET -n COUNT [-i IDLE-MS] [-w WAIT-MS] [-m FILE] [-d LATE-MS] [-l]
  *
  * TARGET is udp:127.1.0.1:9000, udp:[::1]:9000, seqpacket:PATH or dgram:PATH. A sender sends there.
@@ -22,7 +22,8 @@
  * average (what RFC 3550 smooths). -m writes the missing numbers to FILE. -d adds late: how many took
  * longer than LATE-MS.
  * The sender ends after COUNT or at SIGTERM, and prints {"sent", "errors", "blocked_ms"}; with -a also
- * `at NUMBER` when it is there.
+ * `at NUMBER` when it is there. With -b its send buffer is as small as can be: of datagrams above 2.5 kB it
+ * holds one.
  * Exit status: 0; 2 for bad arguments or a target that cannot be reached.
  */
 #include <arpa/inet.h>
@@ -51,7 +52,7 @@ struct header {
 };
 
 struct options {
-	bool sender, from_gate;
+	bool sender, from_gate, small_buffer;
 	const char *target, *missing;
 	u32 count, rate, size, first, announce;
 	int idle_ms, wait_ms;
@@ -78,7 +79,7 @@ static _Noreturn void usage(void)
 {
 	fprintf(stderr,
 		"usage: numbers send|receive TARGET -n COUNT [-r PER-SECOND] [-s SIZE] "
-		"[-f FIRST] [-a NUMBER] [-i IDLE-MS] [-w WAIT-MS] [-m FILE] [-d LATE-MS] [-l]\n");
+		"[-f FIRST] [-a NUMBER] [-b] [-i IDLE-MS] [-w WAIT-MS] [-m FILE] [-d LATE-MS] [-l]\n");
 	exit(2);
 }
 
@@ -188,6 +189,15 @@ static int open_unix(const struct options *o, int type, const char *path)
 	if (type == SOCK_DGRAM && !o->sender)
 		say_hello(fd);
 	return fd;
+}
+
+/* As little as the kernel lets it be. */
+static void make_small(int fd)
+{
+	int least = 1;
+
+	if (setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &least, sizeof(least)))
+		die("SO_SNDBUF");
 }
 
 static int open_target(const struct options *o)
@@ -410,7 +420,7 @@ static void parse(struct options *o, int argc, char **argv)
 		usage();
 	o->target = argv[2];
 	optind = 3;
-	while ((c = getopt(argc, argv, "n:r:s:f:a:i:w:m:d:l")) != -1) {
+	while ((c = getopt(argc, argv, "n:r:s:f:a:i:w:m:d:lb")) != -1) {
 		switch (c) {
 		case 'n':
 			o->count = number(optarg);
@@ -439,6 +449,9 @@ static void parse(struct options *o, int argc, char **argv)
 		case 'd':
 			o->late_ms = number(optarg);
 			break;
+		case 'b':
+			o->small_buffer = true;
+			break;
 		case 'l':
 			o->from_gate = true;
 			break;
@@ -458,6 +471,8 @@ int main(int argc, char **argv)
 
 	parse(&o, argc, argv);
 	fd = open_target(&o);
+	if (o.small_buffer)
+		make_small(fd);
 	sigaction(SIGTERM, &end, NULL);
 	if (o.sender)
 		run_sender(&o, fd);

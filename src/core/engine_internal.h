@@ -126,6 +126,7 @@ struct tunnel {
 	u16 *peers;
 	size_t peer_count;
 	u32 pending;
+	u32 left; /* interfaces over which something of it has */
 	u64 sent, sent_bytes, copies_sent, received, received_bytes;
 	u64 marked;    /* CE, by us */
 	u64 reordered; /* came out of order and were put right */

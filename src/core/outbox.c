@@ -322,6 +322,8 @@ static inline void took_whole(struct engine *e, struct iface *i, u8 iface, u64 n
 
 	i->sent_packets += queued_datagrams(q);
 	i->sent_bytes += size;
+	if (q->tunnel != NO_INDEX)
+		e->tunnels[q->tunnel].left |= 1u << iface;
 	if (lane != LANE_CONTROL) {
 		o->clock = l->served;
 		l->served += size;

@@ -360,6 +360,15 @@ u32 engine_pending(const struct engine *e, u16 tunnel)
 	return tunnel < MAX_TUNNELS ? e->tunnels[tunnel].pending : 0;
 }
 
+u32 engine_left(struct engine *e, u16 tunnel)
+{
+	u32 left = tunnel < MAX_TUNNELS ? e->tunnels[tunnel].left : 0;
+
+	if (left)
+		e->tunnels[tunnel].left = 0;
+	return left;
+}
+
 void engine_gate_dropped(struct engine *e, u16 tunnel, enum drop_reason reason)
 {
 	if (tunnel < MAX_TUNNELS)

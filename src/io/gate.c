@@ -16,6 +16,8 @@ struct gate gate_begin(const struct gate_ops *ops, const struct gate_options *op
 			      .engine = options->engine,
 			      .pool = options->pool,
 			      .tunnel = options->tunnel,
+			      .waits = options->waits,
+			      .ctx = options->ctx,
 			      .reserve = options->reserve,
 			      .offload = options->offload,
 			      .fd = -1 };

@@ -3,9 +3,9 @@
  * gate_unix.c - Unix sockets as the application's end of a tunnel, with back-pressure.
  *
  * A payload stays in the kernel's queue until it is on its way: it is looked at (MSG_PEEK), given
- * to the engine, and consumed when the outboxes hold nothing of this tunnel any more. So at most
- * one payload of a sender is ahead of the wire, and the application's blocking send() runs at the
- * pace of the links. Each socket that applications write to is a `sender`:
+ * to the engine, and consumed when the outboxes hold nothing of this tunnel any more, and a copy of
+ * it has left the kernel as well. So at most one payload of a sender is ahead of the wire, and the
+ * application's blocking send() runs at the pace of the links. Each socket that applications write to is a `sender`:
  *
  *   quiet    polled; nothing to read
  *   looked   its first payload is with the engine, still in the kernel too; settle() consumes it
@@ -345,11 +345,28 @@ static void unix_readable(struct gate *g, u64 now)
 	}
 }
 
+/* All that is looked at is on the wire. */
+static bool has_left(struct gate_unix *u)
+{
+	struct gate *g = &u->gate;
+	bool looked = false;
+	u32 i;
+
+	g->again = 0;
+	for (i = 0; i < MAX_CLIENTS; i++)
+		looked |= u->sender[i].fd >= 0 && u->sender[i].looked;
+	if (engine_pending(g->engine, g->tunnel) > 0)
+		return false;
+	if (looked && g->waits)
+		g->again = g->waits(g->ctx, g->tunnel);
+	return g->again == 0;
+}
+
 static bool unix_settle(struct gate *g, u64 now)
 {
 	struct gate_unix *u = gate_unix(g);
 	/* Asked once for all, so that no sender goes ahead of another for ever. */
-	bool sent = engine_pending(g->engine, g->tunnel) == 0, more = false;
+	bool sent = has_left(u), more = false;
 	u32 i;
 
 	for (i = 0; i < MAX_CLIENTS; i++)

@@ -8,10 +8,12 @@
 #include "udp_private.h"
 
 #include <errno.h>
+#include <linux/sockios.h>
 #include <netinet/in.h>
 #include <netinet/udp.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include "io/device.h"
@@ -132,6 +134,13 @@ void udp_close(struct udp *u)
 int udp_fd(const struct udp *u)
 {
 	return u->fd;
+}
+
+u32 udp_queued(const struct udp *u)
+{
+	int size = 0;
+
+	return ioctl(u->fd, SIOCOUTQ, &size) == 0 && size > 0 ? (u32)size : 0;
 }
 
 const struct endpoint *udp_local(const struct udp *u)

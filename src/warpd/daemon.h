@@ -6,6 +6,7 @@
  *   daemon.c    the loop: watchers, the one timer, what a wake-up does
  *   spin.c      looking again before sleeping
  *   drain.c     what the engine has to give: to sockets, to gates
+ *   handed.c    and whether it has left
  *   links.c     a socket for each usable local address
  *   sockets.c   more sockets of these, as the engine demands them
  *   streams.c   and connections to maps
@@ -57,6 +58,7 @@ struct link {
 	u8 iface;
 	struct netmon_address address;
 	struct udp *udp;
+	u64 handed;    /* bytes, to the kernel */
 	u64 routed_at; /* the last time that the engine was told */
 	ev_io read, write;
 	struct extra *extras;             /* more sockets */
@@ -97,6 +99,8 @@ struct tunnel_slot {
 	u16 index;
 	struct gate *gate; /* NULL: could not be opened, is tried again */
 	ev_io io;
+	u32 handed; /* links over which something has left the engine, perhaps not the host */
+	u64 marks[MAX_IFACES]; /* what these had been handed then */
 };
 
 struct spin {
@@ -177,6 +181,12 @@ void drain_all(struct daemon *d, u64 patience);
 /* Gates with back-pressure go on, round after round. True: there is more to do. */
 bool drain_settle(struct daemon *d);
 
+/* --- handed.c --- */
+
+/* When to ask again whether one copy at least of what the engine has handed over for the tunnel has left the
+ * host; 0: it has. ctx is the daemon. */
+u64 handed_waits(void *ctx, u16 tunnel);
+
 /* --- links.c --- */
 
 /* netmon_create() or, when it is there, netmon_configure(), from d->conf. */
@@ -196,6 +206,8 @@ u32 link_read(struct daemon *d, struct link *l, struct udp *udp, u16 socket);
 bool sockets_serve(struct daemon *d);
 /* NULL: there is none of this number (any more). */
 struct udp *socket_of(struct link *l, u16 number);
+/* What stands in the kernel of all its sockets. */
+u64 link_queued(const struct link *l);
 void sockets_close(struct daemon *d, struct link *l);
 
 /* --- streams.c --- */

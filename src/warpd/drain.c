@@ -51,6 +51,8 @@ static bool send_batch(struct daemon *d, struct link *l)
 	count = run_of(out, count);
 	/* What was for a socket that has been closed is lost. */
 	sent = udp ? udp_send(udp, d->batch, out, count, &error) : count;
+	for (size_t i = 0; i < sent; i++)
+		l->handed += out[i].size;
 	if (sent)
 		engine_sent(d->engine, d->now, l->iface, sent);
 	if (sent == count)

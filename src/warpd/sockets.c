@@ -36,6 +36,15 @@ struct udp *socket_of(struct link *l, u16 number)
 	return x ? x->udp : NULL;
 }
 
+u64 link_queued(const struct link *l)
+{
+	u64 sum = udp_queued(l->udp);
+
+	for (const struct extra *x = l->extras; x; x = x->next)
+		sum += udp_queued(x->udp);
+	return sum;
+}
+
 static void on_readable(struct ev_loop *loop, ev_io *w, int events)
 {
 	struct daemon *d = daemon_of(loop);

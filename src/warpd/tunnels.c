@@ -53,6 +53,8 @@ static int open_gate(struct daemon *d, struct tunnel_slot *slot, const struct co
 					.reserve = POOL_RESERVE,
 					.offload = d->conf->offload,
 					.tunnel = slot->index,
+					.waits = handed_waits,
+					.ctx = d,
 					.impair = conf->impair };
 	int error = gate_open(&slot->gate, &options, &conf->gate, ret_error);
 

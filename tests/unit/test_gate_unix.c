@@ -155,6 +155,48 @@ static void payload_is_consumed_only_when_it_has_left(void **state)
 	drain();
 }
 
+static u64 waits_until;
+
+static u64 waits(void *ctx, u16 tunnel)
+{
+	(void)tunnel;
+	++*(u32 *)ctx;
+	return waits_until;
+}
+
+/* The engine has nothing of it any more, but it stands in the kernel. */
+static void payload_that_stands_in_the_kernel_is_not_consumed(void **state)
+{
+	u32 asked = 0;
+	int fd;
+
+	(void)state;
+	start(UNIX_SEQPACKET);
+	gate->waits = waits;
+	gate->ctx = &asked;
+	fd = client(SOCK_SEQPACKET);
+	assert_int_equal(asked, 0);
+	assert_true(gate_next_expiry(gate) == TIME_NEVER);
+	put(fd, "a");
+	put(fd, "b");
+	turn();
+	assert_int_equal(asked, 0); /* the engine still has it */
+	fake.pending = 0;
+	waits_until = 5;
+	assert_false(gate_settle(gate, 1));
+	assert_int_equal(asked, 1);
+	assert_int_equal(gate_next_expiry(gate), 5);
+	assert_int_equal(fake.sent, 1);
+	waits_until = 0;
+	assert_true(gate_settle(gate, 5));
+	assert_int_equal(fake.sent, 2);
+	assert_true(gate_next_expiry(gate) == TIME_NEVER);
+	drain();
+	assert_int_equal(queued(fd), 0);
+	close(fd);
+	drain();
+}
+
 /* A blocked sender must not make the loop spin. */
 static void waiting_sender_is_not_polled(void **state)
 {
@@ -512,6 +554,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(payload_is_consumed_only_when_it_has_left),
+		TEST(payload_that_stands_in_the_kernel_is_not_consumed),
 		TEST(waiting_sender_is_not_polled),
 		TEST(refused_payload_does_not_block),
 		TEST(full_queue_makes_the_sender_wait),

@@ -23,7 +23,10 @@ static void a_flood_delays_itself_and_not_the_others(void **state)
 	desk_one_link(d);
 	flood(d, BULK);
 	assert_int_equal(desk_give(d, SPARSE, 300), DROP_NONE);
+	assert_int_equal(engine_left(d->engine[0], d->tunnel[0][SPARSE]), 0);
 	desk_send(d, 0, 0, 2);
+	assert_int_equal(engine_left(d->engine[0], d->tunnel[0][SPARSE]), 1u << d->iface[0][0]);
+	assert_int_equal(engine_left(d->engine[0], d->tunnel[0][SPARSE]), 0);
 	desk_collect(d);
 	assert_int_equal(d->delivered[d->tunnel[1][SPARSE]], 1);
 }
