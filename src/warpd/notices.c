@@ -4,6 +4,8 @@
  */
 #include "warpd/daemon.h"
 
+#include <stdio.h>
+
 #include "warp/log.h"
 #include "warp/text.h"
 #include "warp/view.h"
@@ -87,15 +89,18 @@ static void tell_target(const struct daemon *d, const struct notice *n)
 	struct tunnel_view tunnel;
 	struct plan_view plan;
 	struct peer_view peer;
+	char lost[32];
 
 	if (!engine_view_tunnel(d->engine, n->b, &tunnel) ||
 	    !engine_view_peer(d->engine, n->a, &peer) ||
 	    !engine_view_plan(d->engine, n->b, n->a, &plan))
 		return;
+	snprintf(lost, sizeof(lost), plan.plan.residual < 0.1 ? "%.2g %%" : "%.0f %%",
+		 100 * plan.plan.residual);
 	if (n->c)
-		log_warnx("tunnel %s: its target is not met to %s: %.2g %% lost expected, at %.2f "
+		log_warnx("tunnel %s: its target is not met to %s: %s lost expected, at %.2f "
 			  "datagrams a payload; the best that can be had%s",
-			  tunnel.name, peer.name, 100 * plan.plan.residual, plan.plan.overhead,
+			  tunnel.name, peer.name, lost, plan.plan.overhead,
 			  plan.plan.why == PLAN_OVERHEAD ? " within max_overhead" : "");
 	else
 		log_info("tunnel %s: its target is met again to %s", tunnel.name, peer.name);
