@@ -10,6 +10,7 @@
 #
 # The overhead of the mode auto is what the links carried in both directions, without what the other tunnel's
 # copies were: probes and reports count as its. It is told in datagrams of a payload.
+# shellcheck disable=SC2034
 
 RATE=${RATE:-800} # payloads a second in each tunnel
 SIZE=1100
@@ -140,5 +141,4 @@ history_rows()
 }
 histories_rows_end() { row auto_overhead_vs_replicate "$WORST" 'ratio, worst of six' '< 1'; }
 share_of() { awk -v m="$1" -v n="$HISTORY_PAYLOADS" 'BEGIN { print m / n }'; }
-# shellcheck disable=SC2034 # the same
-HISTORIES=(good lossy bursty fading dies congested)
+read -ra HISTORIES <<<"${HISTORY:-good lossy bursty fading dies congested}"
