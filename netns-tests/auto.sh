@@ -15,6 +15,7 @@
 # shellcheck source=netns-tests/lib/histories.sh
 . "$(dirname "$0")/lib/histories.sh"
 lab_begin tun jq netns/wire netns/numbers warpd warp
+lab_urgent
 
 SECONDS_EACH=4
 histories_begin

@@ -16,6 +16,7 @@
 # shellcheck source=netns-tests/lib/wire.sh
 . "$(dirname "$0")/lib/wire.sh"
 lab_begin tun jq tcpdump warpd warp netns/numbers netns/wire
+lab_urgent
 
 RATE=1000
 SIZE=500

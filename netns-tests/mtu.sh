@@ -10,6 +10,7 @@
 # shellcheck source=netns-tests/lib/lab.sh
 . "$(dirname "$0")/lib/lab.sh"
 lab_begin tun jq iperf3 warpd warp netns/numbers
+lab_urgent
 
 lab_internet
 host A

@@ -12,6 +12,7 @@
 # shellcheck source=netns-tests/lib/wire.sh
 . "$(dirname "$0")/lib/wire.sh"
 lab_begin tun jq warpd warp netns/numbers netns/wire
+lab_urgent
 
 host A
 host B

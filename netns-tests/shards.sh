@@ -14,8 +14,9 @@
 # shellcheck source=netns-tests/lib/wire.sh
 . "$(dirname "$0")/lib/wire.sh"
 lab_begin tun jq od iperf3 netns/wire netns/numbers netns/alloc.so warpd warp
+lab_urgent
 
-COUNT=10000
+COUNT=20000
 RATE=2500
 MAX_DELAY=20 # ms
 host A
