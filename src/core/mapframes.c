@@ -293,7 +293,11 @@ static void on_probe(struct question *q, const struct frame_probe *f)
 
 static void on_nat_test(struct question *q, const struct frame_nat_test_request *f)
 {
-	q->tests -= map_nat_test(q->m, q->client, q->from, f, q->tests);
+	size_t room = q->tests < q->free ? q->tests : q->free;
+	size_t sent = map_nat_test(q->m, q->client, q->from, f, room);
+
+	q->tests -= sent;
+	q->free -= sent;
 }
 
 /* Whatever else is in a frame's type is for peers, or from the future. */

@@ -5,14 +5,17 @@
  *
  * An input is a list of records: what (u8), size (u8), bytes.
  *
- *   what % 8   0..4  node what / 8 % 2 says the bytes as frames, from its port what / 16 % 4
+ *   what % 8   0..3  node what / 8 % 2 says the bytes as frames, from its port what / 16 % 4: 2 is not its
+ *                    own but a victim's, 3 is a connection
+ *              4     the same; it registers interface size % 4, with the proof that it was given last
  *              5     the bytes come as a datagram from a stranger
  *              6     size x 250 ms go by
  *              7     a datagram that node said before is heard again, with its last byte changed by
  *                    the first of the bytes (unchanged: a replay)
  *
  * Keys and randomness are the same each time. Whatever comes, the map gives all buffers back, sends
- * nothing longer than it says, and a stranger no more than it got.
+ * nothing longer than it says, a stranger no more than it got, and a victim no more than three times
+ * what seemed to come from there.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -22,6 +25,7 @@
 
 #define NODES 2u
 #define BUFFERS 64u
+#define VICTIM 150u /* host */
 
 struct node {
 	struct hub *hub;
@@ -29,6 +33,7 @@ struct node {
 	struct identity identity;
 	u8 last[1024]; /* datagram */
 	size_t last_size;
+	u64 proof; /* of the last answer to a registration */
 };
 
 struct world {
@@ -36,6 +41,7 @@ struct world {
 	struct identity identity;
 	struct node nodes[NODES];
 	u64 now, random_state;
+	size_t from_victim, to_victim; /* bytes */
 };
 
 static struct pool *pool;
@@ -101,8 +107,10 @@ static void hear(struct world *w, struct node *n, const struct buf *b)
 	hub_receive(n->hub, w->now, &map, copy, b->length, &result);
 	if (result.verdict != HUB_OPENED)
 		return;
-	while ((r = frame_next(&result.plain, &result.plain_size, &f)) > 0)
-		;
+	while ((r = frame_next(&result.plain, &result.plain_size, &f)) > 0) {
+		if (f.type == FRAME_REGISTER_RESPONSE)
+			n->proof = f.register_response.proof;
+	}
 	must(r == 0);
 }
 
@@ -117,11 +125,13 @@ static size_t drain(struct world *w)
 
 		must(out.buf->length <= MAPSERVER_DATAGRAM);
 		size += out.buf->length;
+		w->to_victim += host == VICTIM ? out.buf->length : 0;
 		if (host < NODES && out.destination.address.family == 4)
 			hear(w, &w->nodes[host], out.buf);
 		buf_put(out.buf);
 	}
 	must(pool_available(pool) == BUFFERS);
+	must(w->to_victim <= 3 * w->from_victim);
 	return size;
 }
 
@@ -131,6 +141,7 @@ static size_t send_over(struct world *w, u32 listener, const struct endpoint *so
 	struct buf *b = buf_get(pool);
 
 	must(b != NULL);
+	w->from_victim += source->address.bytes[3] == VICTIM ? size : 0;
 	memcpy(buf_data(b), data, size);
 	b->length = (u32)size;
 	mapserver_receive(w->map, w->now, listener, source, b);
@@ -148,15 +159,29 @@ static size_t send_datagram(struct world *w, const struct endpoint *source, cons
 static void say(struct world *w, u8 what, const u8 *data, size_t size)
 {
 	struct node *n = &w->nodes[what / 8 % NODES];
-	struct endpoint source = endpoint_of(what / 8 % NODES, what / 16 % 4);
+	u8 port = what / 16 % 4;
+	struct endpoint source = endpoint_of(port == 2 ? VICTIM : what / 8 % NODES, port);
 
 	memcpy(n->last + WIRE_HEADER_SIZE, data, size);
 	if (assoc_seal(&n->map, w->now, n->last, size) < 0)
 		return;
 	n->last_size = size + WIRE_OVERHEAD;
 	/* From its last port: over a connection, which may be another node's. */
-	send_over(w, what / 16 % 4 == 3 ? mapserver_stream(what / 8 % 2, 0) : 0, &source, n->last,
+	send_over(w, port == 3 ? mapserver_stream(what / 8 % 2, 0) : 0, &source, n->last,
 		  n->last_size);
+}
+
+static void prove(struct world *w, u8 what, size_t size)
+{
+	struct frame f = { .type = FRAME_REGISTER_REQUEST };
+	u8 data[64];
+	int r;
+
+	f.register_request.interface = size % 4;
+	f.register_request.proof = w->nodes[what / 8 % NODES].proof;
+	r = frame_put(data, sizeof(data), &f);
+	must(r > 0);
+	say(w, what, data, (size_t)r);
 }
 
 static void stranger(struct world *w, const u8 *data, size_t size)
@@ -195,6 +220,9 @@ static void pass(struct world *w, size_t quarters)
 static void record(struct world *w, u8 what, const u8 *data, size_t size)
 {
 	switch (what % 8) {
+	case 4:
+		prove(w, what, size);
+		break;
 	case 5:
 		stranger(w, data, size);
 		break;
