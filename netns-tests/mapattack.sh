@@ -92,6 +92,24 @@ stop A
 stop B
 before=$(resident)
 
+# not_amplified NAME KIND TIMES: out is at most so many times what came in.
+not_amplified()
+{
+	local in out
+	in=$(bytes in "$2")
+	out=$(bytes out "$2")
+	record mapattack "amplification_$1" "$(awk -v i="$in" -v o="$out" 'BEGIN { printf "%.3f", i ? o / i : -1 }')" \
+		ratio "<= $3"
+	check "not_amplified/$1" "$in bytes in, $out out" [ $((in > 0 && out <= in * $3)) = 1 ]
+}
+# --- requests for connections alone, and a kernel that keeps nothing of them
+
+syn_cookies() { run_in map sh -c "echo $1 >/proc/sys/net/ipv4/tcp_syncookies" || lab_die "syn_cookies"; }
+syn_cookies 2
+run_in X "$WARP_BUILD/netns/mapcallers" "$MAP_AT:443" "$LAB_MAP_KEY" 3 >"$LAB/requests.log"
+not_amplified tcp_requests_to_syn_cookies requests 1
+syn_cookies 1
+
 # --- the attack
 
 spawn X abuse "$WARP_BUILD/netns/mapabuse" "$LAB_MAP" "$LAB_MAP_KEY" "$LONGEST" "$(public_key A)"
@@ -148,16 +166,6 @@ record mapattack map_cpu_ms "$used" ms ""
 
 # --- what it has brought
 
-# not_amplified NAME KIND TIMES: out is at most so many times what came in.
-not_amplified()
-{
-	local in out
-	in=$(bytes in "$2")
-	out=$(bytes out "$2")
-	record mapattack "amplification_$1" "$(awk -v i="$in" -v o="$out" 'BEGIN { printf "%.3f", i ? o / i : -1 }')" \
-		ratio "<= $3"
-	check "not_amplified/$1" "$in bytes in, $out out" [ $((in > 0 && out <= in * $3)) = 1 ]
-}
 for ((i = 0; i < ${#KINDS}; i++)); do
 	k=${KINDS:i:1}
 	not_amplified "${NAMES[$k]}" "$k" 1
