@@ -45,9 +45,7 @@ static void try_hello(const u8 *data, size_t size)
 /* Types that are read but never written by frame_put(). */
 static bool is_opaque(u8 type)
 {
-	if (type == FRAME_REPORT)
-		return false;
-	return type == FRAME_PADDING || (type > FRAME_PUNCH && type < FRAME_REGISTER_REQUEST) ||
+	return type == FRAME_PADDING || (type > FRAME_REPORT && type < FRAME_REGISTER_REQUEST) ||
 	       type > FRAME_NAT_TEST;
 }
 
