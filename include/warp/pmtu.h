@@ -27,7 +27,7 @@ struct pmtu {
 	u64 probe_stamp;           /* of the probe in flight */
 	u64 next;                  /* when to send the next probe or give this one up */
 	u64 raise;                 /* when to try larger sizes again */
-	struct pmtu_counts counts; /* as they were told last */
+	struct pmtu_counts counts; /* from which on losses are weighed */
 	u64 doubted_at;            /* the size was asked again out of turn, 0: never */
 };
 

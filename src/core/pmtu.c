@@ -17,8 +17,8 @@
 #define PMTU_CONFIRM (5 * NS_PER_S)
 #define PMTU_RAISE (60 * NS_PER_S)
 #define PMTU_DOUBT (1 * NS_PER_S) /* between two doubts */
-#define DOUBT_LOST 3u             /* so many datagrams, at least, each of them */
-#define DOUBT_RATIO 2u            /* so many times as large as those that arrived */
+#define DOUBT_LOST 3u             /* so many datagrams, at least, and they were */
+#define DOUBT_RATIO 2u            /* so many times as large as what arrived */
 
 void pmtu_init(struct pmtu *p, u32 ceiling)
 {
@@ -126,28 +126,32 @@ bool pmtu_answered(struct pmtu *p, u64 now, u64 stamp)
 	return grew;
 }
 
-static bool looks_like_black_hole(const struct pmtu_counts *before, const struct pmtu_counts *now)
+/* Of what was sent since before, how many were lost, if these were large and what arrived was small. */
+static u64 lost_to_size(const struct pmtu_counts *before, const struct pmtu_counts *now)
 {
 	u64 sent = now->sent - before->sent, sent_bytes = now->sent_bytes - before->sent_bytes;
 	u64 got = now->received - before->received;
-	u64 got_bytes = now->received_bytes - before->received_bytes, lost;
+	u64 got_bytes = now->received_bytes - before->received_bytes, size;
 
 	if (now->sent < before->sent || now->sent_bytes < before->sent_bytes ||
 	    now->received < before->received || now->received_bytes < before->received_bytes)
-		return false; /* one end counts anew */
-	if (sent < got + DOUBT_LOST || sent_bytes <= got_bytes)
-		return false;
-	lost = sent - got;
-	return (sent_bytes - got_bytes) / lost > PMTU_FLOOR &&
-	       (got == 0 || (sent_bytes - got_bytes) / lost > DOUBT_RATIO * (got_bytes / got));
+		return 0; /* one end counts anew */
+	if (sent <= got || sent_bytes <= got_bytes)
+		return 0;
+	size = (sent_bytes - got_bytes) / (sent - got);
+	if (size <= PMTU_FLOOR || (got && size <= DOUBT_RATIO * (got_bytes / got)))
+		return 0;
+	return sent - got;
 }
 
 void pmtu_report(struct pmtu *p, u64 now, const struct pmtu_counts *counts)
 {
-	const bool doubt = looks_like_black_hole(&p->counts, counts);
+	const u64 lost = lost_to_size(&p->counts, counts);
 
+	if (lost > 0 && lost < DOUBT_LOST)
+		return; /* more will tell */
 	p->counts = *counts;
-	if (!doubt || p->probing || p->next == TIME_NEVER)
+	if (lost == 0 || p->probing || p->next == TIME_NEVER)
 		return;
 	if (p->doubted_at && now < p->doubted_at + PMTU_DOUBT)
 		return;

@@ -13,6 +13,7 @@
 #define LINK 1472u
 
 struct route {
+	struct pmtu_counts counts;
 	struct pmtu pmtu;
 	u64 now;
 	u32 limit;   /* larger ones do not pass */
@@ -112,13 +113,11 @@ static void what_the_kernel_refuses_altogether_does_not_spin(void **state)
 /* So many large datagrams and one probe of 100 bytes; of the former so many have arrived. */
 static void report(struct route *r, u32 large, u32 size, u32 arrived)
 {
-	struct pmtu_counts counts = r->pmtu.counts;
-
-	counts.sent += large + 1;
-	counts.sent_bytes += (u64)large * size + 100;
-	counts.received += arrived + 1;
-	counts.received_bytes += (u64)arrived * size + 100;
-	pmtu_report(&r->pmtu, r->now, &counts);
+	r->counts.sent += large + 1;
+	r->counts.sent_bytes += (u64)large * size + 100;
+	r->counts.received += arrived + 1;
+	r->counts.received_bytes += (u64)arrived * size + 100;
+	pmtu_report(&r->pmtu, r->now, &r->counts);
 }
 
 static void a_black_hole_under_data_is_found_within_a_second(void **state)
@@ -136,6 +135,23 @@ static void a_black_hole_under_data_is_found_within_a_second(void **state)
 	assert_in_range(r.pmtu.size, 1200, 1272);
 }
 
+/* So few that no report tells of more than one. */
+static void a_slow_flow_into_a_black_hole_is_found_out_too(void **state)
+{
+	struct route r;
+
+	(void)state;
+	begin(&r, LINK, false);
+	run(&r, 20 * NS_PER_S + NS_PER_MS);
+	report(&r, 1, 1450, 1);
+	r.limit = 1272;
+	for (u32 n = 0; n < 3; n++) {
+		assert_true(pmtu_next_expiry(&r.pmtu) > r.now);
+		report(&r, 1, 1450, 0);
+	}
+	assert_true(pmtu_next_expiry(&r.pmtu) <= r.now);
+}
+
 static void losses_by_chance_ask_for_no_size(void **state)
 {
 	struct route r;
@@ -149,6 +165,7 @@ static void losses_by_chance_ask_for_no_size(void **state)
 		report(&r, 20, 1450, 10);
 		report(&r, 20, 300, 0); /* small ones are lost: this is no matter of size */
 		report(&r, 2, 1450, 0); /* too few to say */
+		report(&r, 2, 1450, 2); /* and others pass */
 		run(&r, 100 * NS_PER_MS);
 	}
 	assert_in_range(r.probes - before, 0, 1);
@@ -175,6 +192,7 @@ int main(void)
 		cmocka_unit_test(the_search_ends_wherever_the_limit_is),
 		cmocka_unit_test(a_route_that_shrinks_and_grows_is_followed),
 		cmocka_unit_test(a_black_hole_under_data_is_found_within_a_second),
+		cmocka_unit_test(a_slow_flow_into_a_black_hole_is_found_out_too),
 		cmocka_unit_test(losses_by_chance_ask_for_no_size),
 		cmocka_unit_test(an_end_that_counts_anew_is_no_black_hole),
 		cmocka_unit_test(what_the_kernel_refuses_altogether_does_not_spin),
