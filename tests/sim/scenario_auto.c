@@ -227,7 +227,7 @@ static void ordered_tunnels_wait_for_what_is_sent_again(void **state)
 	begin(&w, __func__, &options, &cost);
 	lossy(&w, 0);
 	f = sim_flow(w.a, 0, MS(1), SIZE, 0);
-	sim_run(w.sim, SECONDS(world_scale(10)));
+	sim_run(w.sim, SECONDS(10));
 	f->stopped = true;
 	sim_run(w.sim, SECONDS(1));
 	sim_compare(w.sim, sim_sink(f, w.b)->out_of_order, ==, 0);
@@ -330,7 +330,7 @@ static void without_reports_nothing_is_relied_upon_that_needs_them(void **state)
 	w.sim->carries = swallows_reports;
 	lossy(&w, 0);
 	f = sim_flow(w.a, 0, MS(1), SIZE, 0);
-	sim_run(w.sim, SECONDS(world_scale(20)));
+	sim_run(w.sim, SECONDS(20));
 	v = plan_of(&w);
 	f->stopped = true;
 	sim_run(w.sim, SECONDS(1));

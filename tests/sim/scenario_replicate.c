@@ -127,7 +127,7 @@ static void what_never_left_is_in_nobodys_books(void **state)
 	i = &w.a->iface[0];
 	i->out.loss = 0.05;
 	f = sim_flow(w.a, 0, MS(1), 200, 0);
-	for (u64 n = 0; n < world_scale(300); n++) {
+	for (u64 n = 0; n < 100 + world_scale(200); n++) {
 		i->blocked = sim_rng_chance(&w.sim->rng, 0.3);
 		i->send_error = sim_rng_chance(&w.sim->rng, 0.05) ? ENOBUFS : 0;
 		sim_poke(w.a);
