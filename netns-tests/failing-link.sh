@@ -114,12 +114,12 @@ lossless()
 data() { sed -n "s/^\([0-9]*\)\.\([0-9]*\) IP ${ADDRESS[A/eth1]}.* length \([0-9]*\)\$/\1\2 \3/p" "$LAB/dump.log" | awk -v s=$SIZE '$2 >= s && $2 < s + 200 { print $1 }'; }
 # used FROM TO: microseconds from FROM to the last of them before TO; 0: none.
 last_used() { data | awk -v from="$1" -v to="$2" 'BEGIN { at = from } $1 > from && $1 < to { at = $1 } END { print at - from }'; }
-# first_used FROM: microseconds until five of them came within 50 ms
+# first_used FROM: microseconds until five of them came within 50 ms; -1000: never
 first_used()
 {
 	data | awk -v from="$1" '$1 < from { next }
 		{ t[++n] = $1 } n >= 5 && t[n] - t[n - 4] < 50000 { print t[n - 4] - from; found = 1; exit }
-		END { if (!found) print -1 }'
+		END { if (!found) print -1000 }'
 }
 # uses FROM TO: how often it was taken into use again in between, after pauses of at least 100 ms.
 uses() { data | awk -v from="$1" -v to="$2" '$1 > from && $1 < to { if (last && $1 - last > 100000) n++; last = $1 } END { print n + 0 }'; }
@@ -141,6 +141,19 @@ try()
 	TAKEN=$(ms "$(first_used "$mended")")
 	printf '%-10s %-10s %12s %12s %6s\n' "$1" "$2" "$LEFT" "$TAKEN" "$(uses "$failed" "$mending")"
 }
+# left MODE KIND AT-MOST GOAL
+left()
+{
+	row "$1_$2_demote_ms" "$LEFT" ms "$4"
+	[ "$1" = auto ] && [ "$2" != blackhole ] || check "$1/$2/left" "$LEFT ms" compare "$LEFT" '<' "$3"
+}
+# again MODE KIND: `auto` does without a link for as long as the other is good enough.
+again()
+{
+	[ "$1" != auto ] || return 0
+	row "$1_$2_recover_ms" "$TAKEN" ms '< 1000'
+	check "$1/$2/used_again" "$TAKEN ms" compare "$TAKEN < 3000 && $TAKEN" '>=' 0
+}
 adaptive()
 {
 	local mode=$1 kind
@@ -153,10 +166,8 @@ adaptive()
 	printf '%-10s %-10s %12s %12s %6s\n' mode failure 'left ms' 'used ms' uses
 	for _ in $(seq "$ROUNDS"); do
 		try "$mode" blackhole 1 1.3
-		[ "$mode" = auto ] || check "$mode/blackhole/left" "$LEFT ms" compare "$LEFT" '<' 1000
-		check "$mode/blackhole/used_again" "$TAKEN ms" compare "$TAKEN < 3000 && $TAKEN" '>=' 0
-		row "${mode}_blackhole_demote_ms" "$LEFT" ms '< 300'
-		row "${mode}_blackhole_recover_ms" "$TAKEN" ms '< 1000'
+		left "$mode" blackhole 1000 '< 300'
+		again "$mode" blackhole
 		[ "$mode" != shards ] || {
 			row blackhole_demote_ms "$LEFT" ms '< 300'
 			row recover_ms "$TAKEN" ms '< 1000'
@@ -164,10 +175,8 @@ adaptive()
 		for kind in cut loss delay; do
 			try "$mode" $kind 1.4 1.2
 			# Chance has a say in when half of everything is seen to be lost.
-			row "${mode}_${kind}_demote_ms" "$LEFT" ms "$([ $kind = loss ] && echo '< 500' || echo '< 300')"
-			row "${mode}_${kind}_recover_ms" "$TAKEN" ms '< 1000'
-			[ "$mode" = auto ] || check "$mode/$kind/left" "$LEFT ms" compare "$LEFT" '<' 1200
-			check "$mode/$kind/used_again" "$TAKEN ms" compare "$TAKEN < 3000 && $TAKEN" '>=' 0
+			left "$mode" $kind 1200 "$([ $kind = loss ] && echo '< 500' || echo '< 300')"
+			again "$mode" $kind
 		done
 	done
 	end "$mode"
