@@ -16,7 +16,7 @@
 #define BUFFERS 256u
 #define WAY 64u /* datagrams on the way */
 #define IFACES 2u
-#define TUNNELS 4u
+#define TUNNELS 5u
 
 enum who { NODE, HONEST, EVIL, MAP, EVERYBODY };
 
@@ -323,6 +323,11 @@ static void add_tunnel(struct world *w, enum who who, u16 n)
 		options.num_shards = 5;
 		options.required_shards = 3;
 		options.max_delay = 20 * NS_PER_MS;
+		options.peers = &peer;
+		options.peer_count = 1;
+	} else if (n == 4) {
+		options.stripe = true;
+		options.ordered = false;
 		options.peers = &peer;
 		options.peer_count = 1;
 	}

@@ -121,7 +121,7 @@ static void event(struct world *w, u8 what, u8 size, const u8 *bytes, u8 have)
 	switch (what % 12) {
 	case 0:
 	case 1:
-		send_payload(w, what % 12 ? HONEST : NODE, what / 12 % 4, size * 41u);
+		send_payload(w, what % 12 ? HONEST : NODE, what / 12 % TUNNELS, size * 41u);
 		break;
 	case 2:
 		for (u32 i = 0; i <= size; i++)
