@@ -57,12 +57,13 @@ static void take_rtt(struct strand *s, u64 rtt)
 	s->rtt = s->rtt - s->rtt / 8 + rtt / 8;
 }
 
+/* Those of one report: that any were lost counts longer than that any came. */
 static void count_trials(struct strand *s, u32 came, u32 lost)
 {
-	for (; lost > 0; lost--)
-		s->trials = s->trials << 1 & TRIALS_MASK;
 	for (; came > 0; came--)
 		s->trials = (s->trials << 1 | 1) & TRIALS_MASK;
+	for (; lost > 0; lost--)
+		s->trials = s->trials << 1 & TRIALS_MASK;
 }
 
 static void count_losses(struct strand *s, const struct flight_news *n)
