@@ -16,7 +16,8 @@ struct path_knowledge {
 	double loss;    /* share of datagrams, 0..1, smoothed over some hundreds */
 	double burst;   /* how many of these are lost in a row, on average; 1: each alone */
 	u64 under_way;  /* bytes */
-	bool used;      /* for payloads; else for copies, until it is found good again */
+	u64 window;     /* bytes that may be */
+	bool used;      /* for payloads; else it is tried, until it is found good again */
 	enum ratecc_mode mode;
 };
 

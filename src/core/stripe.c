@@ -233,6 +233,7 @@ bool stripe_knows(const struct peer *p, u32 path, struct path_knowledge *ret)
 					.loss = s->loss,
 					.burst = s->burst,
 					.under_way = s->flight.bytes,
+					.window = ratecc_cap(&s->cc),
 					.used = (p->stripe->linked >> path & 1) && s->good,
 					.mode = s->cc.mode };
 	return true;

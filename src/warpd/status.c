@@ -232,6 +232,7 @@ static json_t *knowledge(const struct path_view *v)
 	json_object_set_new(ret, "loss", json_real(k->loss));
 	json_object_set_new(ret, "loss_burst", json_real(k->burst));
 	json_object_set_new(ret, "under_way", number(k->under_way));
+	json_object_set_new(ret, "window", number(k->window));
 	return ret;
 }
 

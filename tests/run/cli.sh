@@ -161,7 +161,9 @@ cat >"$work/status" <<EOF
      "origin": "override", "state": "live", "rtt_ms": 12.34, "rtt_var_ms": 1.5, "mtu": 1452,
      "tx_sent": 12, "tx_bytes": 12345678, "tx_lost": 1, "tx_loss": 0.012, "rx_first": 1,
      "rx_first_bytes": 2345, "rx_duplicate": 3, "rx_duplicate_bytes": 34567, "rx_lost": 0,
-     "rx_loss": 0.5, "tx_rate_bps": 12345678, "rx_rate_bps": 800},
+     "rx_loss": 0.5, "tx_rate_bps": 12345678, "rx_rate_bps": 800,
+     "stripe": {"used": true, "mode": "cruise", "capacity_bps": 97200000, "queue_ms": 2.13,
+       "base_rtt_ms": 20.1, "loss": 0, "loss_burst": 1, "under_way": 331000, "window": 430000}},
     {"interface": "wwan0", "local": "[2001:db8::1]:40123",
      "remote": "[2001:db8:1234:5678:9abc:def0:1234:5678]:51820", "origin": "map",
      "state": "probing", "rtt_ms": null, "tx_loss": 0, "rx_loss": 0}]}],
@@ -201,6 +203,7 @@ shown hopeless-pair '^  no direct path from wwan0 to 203.0.113.9:333: nothing su
 shown pair-under-way '^  no direct path from eth1 to 203.0.113.9:333: trying (prediction)$'
 shown path '203.0.113.9:777  *eth0  *override  *live  *12.3ms  *1.2%/50.0%  *12.3M/800'
 shown path-without-answer 'wwan0  *map  *probing  *- '
+shown stripe '^  eth0 to 203.0.113.9:777 stripes 97.2Mbit/s, 2.1ms queue, 331kB of 430kB under way$'
 shown tunnel 'tunnel video: id 7, udp 127.1.0.1:9000, replicate on all paths, in order'
 shown payloads 'sent 123 payloads (123kB) as 246 copies, 2 waiting'
 shown impairment 'IMPAIRED ON PURPOSE (12 payloads dropped by that):$'

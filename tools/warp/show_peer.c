@@ -118,6 +118,22 @@ static void show_pairs(struct page *p, const json_t *list)
 	}
 }
 
+/* What striping knows of it, if anything. */
+static void show_stripe(struct page *p, const json_t *path)
+{
+	const json_t *s = json_object_get(path, "stripe");
+
+	if (!json_is_object(s))
+		return;
+	fprintf(p->out, "  %s to %s %s %sbit/s, %s queue, %s of %s under way\n",
+		page_text(p, path, "interface"), page_text(p, path, "remote"),
+		page_flag(p, s, "used") ? "stripes" : "is tried,",
+		quantity(page_number(p, s, "capacity_bps"), ""),
+		milliseconds(page_number(p, s, "queue_ms")),
+		quantity(page_number(p, s, "under_way"), "B"),
+		quantity(page_number(p, s, "window"), "B"));
+}
+
 void show_peer(struct page *p, const json_t *peer)
 {
 	const json_t *allowed = page_list(p, peer, "allowed_ips");
@@ -145,6 +161,7 @@ void show_peer(struct page *p, const json_t *peer)
 		if (!path)
 			return;
 		show_value(p, path);
+		show_stripe(p, path);
 	}
 }
 
