@@ -18,6 +18,7 @@
 # shellcheck source=netns-tests/lib/stripe.sh
 . "$(dirname "$0")/lib/stripe.sh"
 lab_begin tun jq iperf3 ping netns/wire netns/numbers netns/mptcp.so warpd warp
+lab_urgent
 
 SECONDS_EACH=${SECONDS_EACH:-4}
 stripe_begin
