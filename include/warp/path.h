@@ -119,7 +119,8 @@ struct path {
 	u64 queue_in, queue_out; /* ns above the least, the latter as the other end says */
 	u64 told_bytes;          /* that have arrived, as the newest answer says */
 	struct ease ease;
-	u64 saved_out; /* payloads of ours that it alone has brought, as the other end says */
+	bool congested; /* as much goes over it as it carries */
+	u64 saved_out;  /* payloads of ours that it alone has brought, as the other end says */
 };
 
 /* ceiling: UDP payload that the local link carries. */

@@ -81,6 +81,8 @@ struct path_view {
 	u64 received_lost;        /* sent by the peer, not arrived */
 	double loss_out, loss_in; /* 0..1 */
 	double rate_out, rate_in; /* bytes a second */
+	bool congested;           /* as much goes over it as it carries */
+	double limit_out;         /* bytes a second that replicate sends over it at most, 0: none */
 	u64 queue_out, queue_in;  /* ns that datagrams took longer than the fastest of late */
 	u64 saved_out, saved_in;  /* payloads that it has brought, and in time no other path */
 	double loss_most;         /* hardly exceeded; 1 where no tunnel has a target, as the next */
@@ -126,6 +128,7 @@ struct tunnel_view {
 	u64 late;      /* came when their place had been passed over: dropped */
 	u32 waiting;   /* for one before them */
 	u32 pending;
+	bool congested;                  /* it is given more than passes */
 	u32 num_shards, required_shards; /* 0: the tunnel sends none */
 	u64 max_delay;                   /* ns */
 	struct plan_target target;       /* within 0: none */

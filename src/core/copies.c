@@ -66,14 +66,24 @@ void copies_refresh(struct peer *p, u64 now)
 {
 	p->eased_mask = 0;
 	for (u64 mask = p->usable_mask; mask; mask &= mask - 1) {
-		const struct path *path = &p->paths[__builtin_ctzll(mask)];
+		struct path *path = &p->paths[__builtin_ctzll(mask)];
 
+		path->congested = ease_congested(&path->ease, now);
 		if (path->state == PATH_DEGRADED || ease_rate(&path->ease, now) != UINT64_MAX)
 			p->eased_mask |= mask & -mask;
 	}
 }
 
-void copies_told(struct peer *p, u64 now, u32 path, u64 queue)
+static bool all_congested(const struct peer *p)
+{
+	for (u64 mask = p->usable_mask; mask; mask &= mask - 1) {
+		if (!p->paths[__builtin_ctzll(mask)].congested)
+			return false;
+	}
+	return p->usable_mask != 0;
+}
+
+void copies_told(struct engine *e, struct peer *p, u64 now, u32 path, u64 queue)
 {
 	struct path *of = &p->paths[path];
 	const struct ease_sample sample = { .queue = queue,
@@ -87,4 +97,6 @@ void copies_told(struct peer *p, u64 now, u32 path, u64 queue)
 		return;
 	ease_take(&of->ease, now, &sample);
 	copies_refresh(p, now);
+	if (all_congested(p))
+		congest_peer(e, p, now);
 }

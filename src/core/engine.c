@@ -304,6 +304,7 @@ void engine_expire(struct engine *e, u64 now)
 	recall_expire(e, now);
 	offers_expire(e, now);
 	autosel_expire(e, now);
+	congest_expire(e, now);
 	report_expire(e, now);
 	stripe_expire(e, now);
 	unstripe_expire(e, now);
@@ -317,6 +318,7 @@ void engine_expire(struct engine *e, u64 now)
 	}
 	next = time_min(iface_next_expiry(e), fragment_next_expiry(e));
 	next = time_min(next, time_min(order_next_expiry(e), recall_next_expiry(e)));
+	next = time_min(next, congest_next_expiry(e));
 	next = time_min(next, time_min(nattest_next_expiry(e), offers_next_expiry(e)));
 	next = time_min(next, time_min(redund_next_expiry(e), rebuild_next_expiry(e)));
 	next = time_min(next, time_min(autosel_next_expiry(e), report_next_expiry(e)));

@@ -7,7 +7,7 @@
  *   iface.c     local interfaces
  *   outbox.c    what waits for the socket of each
  *   lanes.c     and in which order it leaves
- *   congest.c   who is told that it stands there
+ *   congest.c   who is told that it stands there, and which tunnels are given too much
  *   peer.c      peers: sessions, probes, control frames
  *   peers.c     peers come and go
  *   nat.c       candidates and overrides: which paths a peer ought to have
@@ -128,8 +128,9 @@ struct tunnel {
 	u32 pending;
 	u32 left; /* interfaces over which something of it has */
 	u64 sent, sent_bytes, copies_sent, received, received_bytes;
-	u64 marked;    /* CE, by us */
-	u64 reordered; /* came out of order and were put right */
+	u64 marked;                  /* CE, by us */
+	u64 reordered;               /* came out of order and were put right */
+	u64 sent_at, strained_until; /* see congest.c */
 	struct drop_counts drops;
 };
 
@@ -310,6 +311,7 @@ struct engine {
 	struct map maps[MAX_MAPS];
 	struct offers offers;
 	struct tunnel tunnels[MAX_TUNNELS];
+	u64 strained_mask;       /* tunnels that are given more than passes */
 	u16 tunnel_by_id[65536]; /* index + 1, 0: none */
 	struct train train;
 	struct recall *recall;

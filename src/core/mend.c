@@ -118,7 +118,7 @@ void autosel_report(struct engine *e, struct peer *p, u64 now, int path,
 	} else if (f->kind == REPORT_FLOW) {
 		take_flow(e, p, now, f);
 	} else if (path >= 0) {
-		copies_told(p, now, (u32)path, f->queue * NS_PER_US);
+		copies_told(e, p, now, (u32)path, f->queue * NS_PER_US);
 		p->paths[path].saved_out = f->saved;
 	}
 }

@@ -198,8 +198,11 @@ static void drop_late(struct engine *e, struct outbox *o, u8 iface, u64 now,
 	for (u64 lanes = o->active; lanes; lanes &= lanes - 1) {
 		u32 lane = (u32)__builtin_ctzll(lanes);
 
-		while (o->lane[lane].count && lanes_head(o, lane)->deadline <= now)
+		while (o->lane[lane].count && lanes_head(o, lane)->deadline <= now) {
+			if (reason == DROP_DEADLINE)
+				congest_late(e, lanes_head(o, lane), now);
 			drop(e, o, iface, lane, reason);
+		}
 	}
 }
 

@@ -58,7 +58,17 @@ u32 train_datagrams(const struct buf *b);
 /* Which paths of p are usable, or what is known of them, may have changed. */
 void copies_refresh(struct peer *p, u64 now);
 /* By how much (ns) the probe that has just been answered over path took longer than the fastest. */
-void copies_told(struct peer *p, u64 now, u32 path, u64 queue);
+void copies_told(struct engine *e, struct peer *p, u64 now, u32 path, u64 queue);
+
+/* congest.c */
+/* Of what the tunnel has been given something does not pass, or not in time. */
+void congest_strained(struct engine *e, struct tunnel *t, u64 now);
+/* q is dropped for its deadline: that counts if it had no other way. */
+void congest_late(struct engine *e, const struct queued *q, u64 now);
+/* All usable paths of p are congested. */
+void congest_peer(struct engine *e, const struct peer *p, u64 now);
+u64 congest_next_expiry(const struct engine *e);
+void congest_expire(struct engine *e, u64 now);
 
 /* fragment.c */
 /* Adds a fragment; true when the payload is whole: *ret is then free for the next one, and the

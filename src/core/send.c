@@ -164,6 +164,7 @@ static enum drop_reason tell_congestion(const struct sending *s, u8 *packet, u32
 	if (!ecn_mark(packet, size))
 		return DROP_CONGESTION;
 	s->t->marked++;
+	congest_strained(s->e, s->t, s->now);
 	return DROP_NONE;
 }
 
@@ -283,11 +284,15 @@ static enum drop_reason send_to_all(struct engine *e, struct tunnel *t, u64 now,
 	return sent ? DROP_NONE : reason;
 }
 
-static void count_payload(struct tunnel *t, enum drop_reason reason, u32 size)
+static void count_payload(struct engine *e, struct tunnel *t, u64 now, enum drop_reason reason,
+			  u32 size)
 {
+	if (reason == DROP_QUEUE_FULL || reason == DROP_CONGESTION)
+		congest_strained(e, t, now);
 	if (reason == DROP_NONE) {
 		t->sent++;
 		t->sent_bytes += size;
+		t->sent_at = now;
 	} else if (reason != DROP_QUEUE_FULL) { /* those were counted by copy */
 		drop_count(&t->drops, reason);
 	}
@@ -305,7 +310,7 @@ enum drop_reason engine_send(struct engine *e, u64 now, u16 tunnel, struct buf *
 		reason = t->routed ? send_routed(e, t, now, b) : send_to_all(e, t, now, b);
 	buf_put(b);
 	if (t)
-		count_payload(t, reason, size);
+		count_payload(e, t, now, reason, size);
 	return reason;
 }
 
@@ -404,7 +409,7 @@ void engine_send_pieces(struct engine *e, u64 now, u16 tunnel, const struct piec
 			s.mask = copies_choose(&s, size);
 		if (r == DROP_NONE)
 			r = send_piece(&s, pieces, n, size);
-		count_payload(t, r, size);
+		count_payload(e, t, now, r, size);
 	}
 	if (s.flow->striped && reason == DROP_NONE)
 		stripe_push(&s);

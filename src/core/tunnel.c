@@ -352,6 +352,7 @@ void engine_remove_tunnel(struct engine *e, u16 tunnel)
 	}
 	mem_free(&e->options.allocator, t->peers, t->peer_count * sizeof(*t->peers));
 	e->tunnel_by_id[t->id] = 0;
+	e->strained_mask &= ~(UINT64_C(1) << tunnel);
 	memset(t, 0, sizeof(*t));
 }
 

@@ -168,6 +168,10 @@ bool engine_view_path(const struct engine *e, u32 peer, u32 index, struct path_v
 		.loss_in = path->in.loss,
 		.rate_out = path->rate_out,
 		.rate_in = path->rate_in,
+		.congested = path->congested,
+		.limit_out = p->eased_mask & UINT64_C(1) << index && path->ease.state ?
+				     (double)path->ease.rate :
+				     0,
 		.queue_out = path->queue_out,
 		.queue_in = path->queue_in,
 		.saved_out = path->saved_out + autosel_saved(e, p, index),
@@ -194,6 +198,7 @@ bool engine_view_tunnel(const struct engine *e, u32 index, struct tunnel_view *r
 	ret->id = t->id;
 	ret->routed = t->routed;
 	ret->copies = t->copies;
+	ret->congested = e->strained_mask >> index & 1;
 	ret->sent = t->sent;
 	ret->sent_bytes = t->sent_bytes;
 	ret->copies_sent = t->copies_sent;

@@ -147,6 +147,51 @@ static void queues_are_told_while_data_flows(void **state)
 	assert_false(ease_congested(&path_of(d, 0)->ease, d->now));
 }
 
+static bool tunnel_congested(const struct desk *d, u32 tunnel)
+{
+	struct tunnel_view v;
+
+	assert_true(engine_view_tunnel(d->engine[0], d->tunnel[0][tunnel], &v));
+	return v.congested;
+}
+
+static void it_is_told_which_path_and_tunnel_are_congested(void **state)
+{
+	struct desk *d = *state;
+	struct path_view v;
+
+	give_for(d, 100 * NS_PER_MS, BULK);
+	assert_false(tunnel_congested(d, BULK));
+	flood_path(d, 1, RATE);
+	assert_true(engine_view_path(d->engine[0], 0,
+				     (u32)(path_of(d, 1) - d->engine[0]->peers[0]->paths), &v));
+	assert_true(v.congested);
+	assert_true(v.limit_out > 0);
+	give_for(d, 100 * NS_PER_MS, BULK);
+	assert_false(tunnel_congested(d, BULK)); /* the other path carries it */
+	while (desk_give(d, SPARSE, 1000) == DROP_NONE)
+		;
+	assert_true(tunnel_congested(d, SPARSE));
+	assert_false(tunnel_congested(d, BULK));
+	desk_settle(d);
+	desk_run(d, 2 * NS_PER_S);
+	assert_false(tunnel_congested(d, SPARSE));
+}
+
+static void a_tunnel_is_congested_when_all_paths_are(void **state)
+{
+	struct desk *d = *state;
+
+	flood_path(d, 0, RATE);
+	flood_path(d, 1, RATE);
+	desk_give(d, BULK, 1000);
+	path_of(d, 0)->ease.congested = path_of(d, 1)->ease.congested = true;
+	path_of(d, 0)->ease.short_since = path_of(d, 1)->ease.short_since = 0;
+	desk_run(d, 150 * NS_PER_MS); /* until answers come */
+	assert_true(tunnel_congested(d, BULK));
+	assert_false(tunnel_congested(d, SPARSE));
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, desk_set_up, desk_tear_down)
 
 int main(void)
@@ -158,6 +203,8 @@ int main(void)
 		TEST(it_is_so_for_packets_and_large_payloads),
 		TEST(what_is_silent_for_long_gets_little),
 		TEST(queues_are_told_while_data_flows),
+		TEST(it_is_told_which_path_and_tunnel_are_congested),
+		TEST(a_tunnel_is_congested_when_all_paths_are),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
