@@ -2,9 +2,10 @@
 /*
  * ctl.c - the control socket.
  *
- * A client is first asking (polled for reading until its line is complete), then listening (polled
- * for writing until it has the whole answer). An epoll descriptor holds the listener and all
- * clients, so that the loop sees one descriptor.
+ * A client is first asking (polled for reading until its line is complete), then answered (polled
+ * for writing until it has the whole answer). One that listens stays: what it has not read yet is kept, up
+ * to CTL_BACKLOG, and it is polled for writing as long as there is something. An epoll descriptor holds
+ * the socket that clients connect to and all clients, so that the loop sees one descriptor.
  */
 #include "warp/ctl.h"
 
@@ -28,6 +29,8 @@ struct client {
 	size_t asked;
 	char *answer; /* NULL: still asking */
 	size_t size, told;
+	size_t room; /* for an answer, of one that listens */
+	bool listens;
 	u64 deadline;
 };
 
@@ -38,6 +41,7 @@ struct ctl {
 	void *ctx;
 	struct client client[CTL_CLIENTS];
 	u64 accept_again; /* TIME_NEVER: the listener is polled */
+	u64 lost;         /* listeners that did not read */
 };
 
 static int poll_change(const struct ctl *c, int operation, int fd, u32 events, u32 data)
@@ -52,17 +56,32 @@ static void client_close(struct client *client)
 	close(client->fd);
 	free(client->answer);
 	client->answer = NULL;
+	client->listens = false;
 	client->fd = -1;
+}
+
+static void listener_lost(struct ctl *c, struct client *client)
+{
+	c->lost++;
+	client_close(client);
 }
 
 static char *unknown_question(void)
 {
-	return strdup("{\"ok\":false,\"error\":\"unknown question; there are status, reload, "
-		      "version\"}\n");
+	return strdup("{\"ok\":false,\"error\":\"unknown question; there are status, events, "
+		      "reload, version\"}\n");
+}
+
+/* It has been told all that there is. */
+static void listener_rests(struct ctl *c, struct client *client)
+{
+	client->size = client->told = 0;
+	client->deadline = TIME_NEVER;
+	poll_change(c, EPOLL_CTL_MOD, client->fd, EPOLLIN, (u32)(client - c->client));
 }
 
 /* As much of the answer as the kernel takes. */
-static void client_tell(struct client *client, u64 now)
+static void client_tell(struct ctl *c, struct client *client, u64 now)
 {
 	ssize_t sent;
 
@@ -71,12 +90,38 @@ static void client_tell(struct client *client, u64 now)
 			    MSG_DONTWAIT | MSG_NOSIGNAL);
 		if (sent < 0 && errno == EAGAIN)
 			return;
-		if (sent < 0)
-			break;
+		if (sent < 0) {
+			client_close(client);
+			return;
+		}
 		client->told += (size_t)sent;
 		client->deadline = now + CTL_PATIENCE;
 	}
-	client_close(client);
+	if (client->listens)
+		listener_rests(c, client);
+	else
+		client_close(client);
+}
+
+/* Its answer becomes the beginning of what it has not read yet. */
+static bool listener_begin(const struct ctl *c, struct client *client)
+{
+	size_t size = strlen(client->answer);
+	char *room = NULL;
+
+	/* The first lines may be more than what may come after. */
+	if (ctl_listeners(c) < CTL_LISTENERS)
+		room = realloc(client->answer, size + CTL_BACKLOG);
+	if (!room)
+		return false;
+	client->answer = room;
+	client->listens = true;
+	return true;
+}
+
+static char *too_many(void)
+{
+	return strdup("{\"ok\":false,\"error\":\"there are too many listeners already\"}\n");
 }
 
 static void client_answer(struct ctl *c, struct client *client, u64 now)
@@ -88,9 +133,18 @@ static void client_answer(struct ctl *c, struct client *client, u64 now)
 		client_close(client);
 		return;
 	}
+	if (strcmp(client->question, CTL_LISTEN) == 0 && !listener_begin(c, client)) {
+		free(client->answer);
+		client->answer = too_many();
+		if (!client->answer) {
+			client_close(client);
+			return;
+		}
+	}
 	client->size = strlen(client->answer);
+	client->room = client->size + CTL_BACKLOG;
 	poll_change(c, EPOLL_CTL_MOD, client->fd, EPOLLOUT, (u32)(client - c->client));
-	client_tell(client, now);
+	client_tell(c, client, now);
 }
 
 static void client_ask(struct ctl *c, struct client *client, u64 now)
@@ -160,8 +214,10 @@ void ctl_readable(struct ctl *c, u64 now)
 			continue;
 		}
 		client = &c->client[event[i].data.u32];
-		if (client->answer)
-			client_tell(client, now);
+		if (client->listens && !(event[i].events & EPOLLOUT))
+			client_close(client); /* it has gone, or talks */
+		else if (client->answer)
+			client_tell(c, client, now);
 		else
 			client_ask(c, client, now);
 	}
@@ -184,7 +240,11 @@ void ctl_expire(struct ctl *c, u64 now)
 	u32 i;
 
 	for (i = 0; i < CTL_CLIENTS; i++) {
-		if (c->client[i].fd >= 0 && now >= c->client[i].deadline)
+		if (c->client[i].fd < 0 || now < c->client[i].deadline)
+			continue;
+		if (c->client[i].listens)
+			listener_lost(c, &c->client[i]);
+		else
 			client_close(&c->client[i]);
 	}
 	if (now < c->accept_again)
@@ -192,6 +252,56 @@ void ctl_expire(struct ctl *c, u64 now)
 	c->accept_again = TIME_NEVER;
 	if (poll_change(c, EPOLL_CTL_ADD, c->name.fd, EPOLLIN, LISTENER) < 0)
 		c->accept_again = now + ACCEPT_PAUSE;
+}
+
+/* --- listeners ---------------------------------------------------------------------------- */
+
+u32 ctl_listeners(const struct ctl *c)
+{
+	u32 i, count = 0;
+
+	for (i = 0; i < CTL_CLIENTS; i++)
+		count += c->client[i].fd >= 0 && c->client[i].listens;
+	return count;
+}
+
+u64 ctl_listeners_lost(const struct ctl *c)
+{
+	return c->lost;
+}
+
+static void listener_tell(struct ctl *c, struct client *client, u64 now, const char *lines,
+			  size_t size)
+{
+	bool resting = client->size == 0;
+
+	if (client->told) {
+		memmove(client->answer, client->answer + client->told, client->size - client->told);
+		client->size -= client->told;
+		client->told = 0;
+	}
+	if (client->size + size > client->room) {
+		listener_lost(c, client);
+		return;
+	}
+	memcpy(client->answer + client->size, lines, size);
+	client->size += size;
+	if (!resting)
+		return;
+	client->deadline = now + CTL_PATIENCE;
+	poll_change(c, EPOLL_CTL_MOD, client->fd, EPOLLOUT, (u32)(client - c->client));
+	client_tell(c, client, now);
+}
+
+void ctl_tell(struct ctl *c, u64 now, const char *lines)
+{
+	size_t size = strlen(lines);
+	u32 i;
+
+	for (i = 0; size && i < CTL_CLIENTS; i++) {
+		if (c->client[i].fd >= 0 && c->client[i].listens)
+			listener_tell(c, &c->client[i], now, lines, size);
+	}
 }
 
 /* --- opening and closing ------------------------------------------------------------------ */

@@ -19,6 +19,7 @@
 #include "warp/aead_fast.h"
 #include "warp/log.h"
 #include "warp/memory.h"
+#include "warpd/events.h"
 
 #define LAST_WORDS (300 * NS_PER_MS) /* for the farewell to peers, maps and routers */
 
@@ -30,7 +31,7 @@ static u64 next_expiry(const struct daemon *d)
 
 	next = time_min(next, time_min(d->next_scan, d->next_retry));
 	next = time_min(next, ports_next_expiry(d));
-	next = time_min(next, d->next_count);
+	next = time_min(next, time_min(d->next_count, events_next_expiry(d)));
 	return time_min(time_min(next, d->next_mtu), tunnels_next_expiry(d));
 }
 
@@ -75,6 +76,8 @@ static void run_timers(struct daemon *d)
 	tunnels_expire(d);
 	if (d->now >= ports_next_expiry(d))
 		ports_expire(d);
+	if (d->now >= events_next_expiry(d))
+		events_expire(d);
 	if (d->now >= ctl_next_expiry(d->ctl))
 		ctl_expire(d->ctl, d->now);
 	if (d->now >= engine_next_expiry(d->engine))
@@ -194,6 +197,8 @@ static char *answer(void *ctx, const char *question)
 		return status_json(ctx);
 	if (!strcmp(question, "version"))
 		return status_version();
+	if (!strcmp(question, CTL_LISTEN))
+		return events_begin(ctx);
 	if (!strcmp(question, "reload"))
 		return status_ok(config_reload(ctx, &error) < 0 ? error.text : NULL);
 	return NULL;
@@ -395,6 +400,7 @@ void daemon_stop(struct daemon *d)
 	policy_close(d);
 	config_free(d);
 	ctl_close(d->ctl);
+	events_close(d);
 	if (d->netmon)
 		netmon_destroy(d->netmon);
 	if (d->resolver)

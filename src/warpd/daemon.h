@@ -17,6 +17,7 @@
  *   tunnels.c   tunnels and their gates
  *   notices.c   what a person may want to know, as log lines
  *   status.c    the answer to `warp status`; status_pairs.c a part of it
+ *   events.c    what changes, for those who listen
  *
  * Theory of operation: each wake-up reads the clock once (check watcher, before all others), then
  * runs the callbacks of what is ready. Each feeds the engine a bounded amount and drains it. Before
@@ -125,6 +126,7 @@ struct daemon {
 	struct quota *quota;   /* NULL: no interface has one */
 	struct resolver *resolver;
 	struct ctl *ctl;
+	struct events *events; /* NULL: nobody has listened yet */
 	int timer_fd;
 	u64 next_scan, next_retry, next_mtu; /* TIME_NEVER: not wanted */
 	u64 next_count;                      /* of data against quotas */

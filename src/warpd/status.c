@@ -205,6 +205,9 @@ static void set_arrivals(json_t *path, const struct path_view *v)
 	json_object_set_new(path, "rx_loss", json_real(v->loss_in));
 	json_object_set_new(path, "tx_rate_bps", json_real(8 * v->rate_out));
 	json_object_set_new(path, "rx_rate_bps", json_real(8 * v->rate_in));
+	json_object_set_new(path, "congested", json_boolean(v->congested));
+	json_object_set_new(path, "tx_limit_bps",
+			    v->limit_out > 0 ? json_real(8 * v->limit_out) : json_null());
 	json_object_set_new(path, "tx_queue_ms", milliseconds(v->queue_out));
 	json_object_set_new(path, "rx_queue_ms", milliseconds(v->queue_in));
 	json_object_set_new(path, "tx_saved", number(v->saved_out));
@@ -355,6 +358,7 @@ static json_t *tunnel_peers(const struct daemon *d, const struct conf_tunnel *co
 
 static void set_payloads(json_t *tunnel, const struct tunnel_view *v)
 {
+	json_object_set_new(tunnel, "congested", json_boolean(v->congested));
 	json_object_set_new(tunnel, "copies", number(v->copies));
 	json_object_set_new(tunnel, "tx_payloads", number(v->sent));
 	json_object_set_new(tunnel, "tx_bytes", number(v->sent_bytes));
@@ -471,6 +475,8 @@ char *status_json(const struct daemon *d)
 	json_object_set_new(ret, "peers", peers(d));
 	json_object_set_new(ret, "tunnels", tunnels(d));
 	json_object_set_new(ret, "drops", drops(engine_view_drops(d->engine)));
+	json_object_set_new(ret, "listeners", number(ctl_listeners(d->ctl)));
+	json_object_set_new(ret, "listeners_lost", number(ctl_listeners_lost(d->ctl)));
 	return text_of(ret);
 }
 

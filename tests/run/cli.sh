@@ -82,7 +82,7 @@ for program in warp warpd warp-map; do
 		skip "cli/$program-help" "it is not built"
 	fi
 done
-for command in genkey pubkey genpsk check example status watch reload version; do
+for command in genkey pubkey genpsk check example status watch events reload version; do
 	expect "$command-help" 0 "^usage: warp $command" "$warp" "$command" --help
 done
 expect no-command 2 '^usage: ' "$warp"
@@ -114,6 +114,7 @@ expect check-of-nothing 2 'missing' "$warp" check
 
 expect nobody-listens 1 'warpd is not running' "$warp" status -s "$work/none"
 expect nobody-listens-for-reload 1 'warpd is not running' "$warp" reload -s "$work/none"
+expect nobody-listens-for-events 1 'warpd is not running' "$warp" events -s "$work/none"
 expect nobody-listens-for-watch 1 'warpd is not running' "$warp" watch -s "$work/none"
 if ! command -v socat >/dev/null; then
 	skip cli/status "socat is not installed"

@@ -35,6 +35,8 @@ static char *answer(void *ctx, const char *question)
 		text[LONG_ANSWER] = 0;
 		return text;
 	}
+	if (!strcmp(question, CTL_LISTEN))
+		return strdup("begin\n");
 	return strcmp(question, "status") ? NULL : strdup("{}\n");
 }
 
@@ -175,6 +177,136 @@ static void one_client_too_many_is_turned_away(void **state)
 	close(fd[0]);
 }
 
+static int listener(void)
+{
+	char text[8];
+	int fd = client();
+
+	put(fd, "events\n");
+	assert_int_equal(recv(fd, text, sizeof(text), 0), 6);
+	assert_memory_equal(text, "begin\n", 6);
+	return fd;
+}
+
+static void listeners_are_told_lines_until_they_go(void **state)
+{
+	char text[64];
+	int one = listener(), other = listener();
+
+	(void)state;
+	assert_int_equal(ctl_listeners(ctl), 2);
+	assert_int_equal(ctl_next_expiry(ctl), TIME_NEVER);
+	ctl_tell(ctl, 1, "a\n");
+	ctl_tell(ctl, 2, "b\nc\n");
+	assert_int_equal(recv(one, text, sizeof(text), 0), 6);
+	assert_memory_equal(text, "a\nb\nc\n", 6);
+	close(one);
+	ctl_readable(ctl, 3);
+	assert_int_equal(ctl_listeners(ctl), 1);
+	ctl_tell(ctl, 3, "d\n");
+	assert_int_equal(recv(other, text, sizeof(text), 0), 8);
+	assert_int_equal(ctl_listeners_lost(ctl), 0);
+	close(other);
+	ctl_readable(ctl, 3);
+	assert_int_equal(ctl_listeners(ctl), 0);
+}
+
+static void a_listener_that_does_not_read_is_sent_away(void **state)
+{
+	static char line[1001];
+	int slow = listener(), quick = listener();
+	u32 count = 0;
+
+	(void)state;
+	memset(line, 'x', sizeof(line) - 2);
+	line[sizeof(line) - 2] = '\n';
+	for (; ctl_listeners_lost(ctl) == 0; count++) {
+		char text[2000];
+
+		assert_true(count < 2000);
+		ctl_tell(ctl, 1, line);
+		ctl_readable(ctl, 1);
+		assert_int_equal(recv(quick, text, sizeof(text), 0), sizeof(line) - 1);
+	}
+	assert_true(count > CTL_BACKLOG / sizeof(line));
+	assert_int_equal(ctl_listeners(ctl), 1);
+	close(slow);
+	close(quick);
+	ctl_readable(ctl, 1);
+}
+
+static void a_listener_that_reads_again_misses_nothing(void **state)
+{
+	static char line[1001], text[65536];
+	size_t total = 0;
+	int fd = listener();
+
+	(void)state;
+	memset(line, 'x', sizeof(line) - 2);
+	line[sizeof(line) - 2] = '\n';
+	while (ctl_next_expiry(ctl) == TIME_NEVER) { /* until the kernel takes no more */
+		ctl_tell(ctl, 1, line);
+		total += sizeof(line) - 1;
+	}
+	for (u32 n = 0; n < 20; n++) {
+		ctl_tell(ctl, 1, line);
+		total += sizeof(line) - 1;
+	}
+	while (total > 0) {
+		ssize_t size = recv(fd, text, sizeof(text), 0);
+
+		assert_true(size > 0);
+		total -= (size_t)size;
+		ctl_readable(ctl, 2);
+	}
+	assert_int_equal(ctl_listeners(ctl), 1);
+	assert_int_equal(ctl_next_expiry(ctl), TIME_NEVER);
+	close(fd);
+	ctl_readable(ctl, 2);
+}
+
+static void a_listener_that_stands_still_is_sent_away_in_time(void **state)
+{
+	static char line[1001];
+	int fd = listener();
+
+	(void)state;
+	memset(line, 'x', sizeof(line) - 2);
+	line[sizeof(line) - 2] = '\n';
+	while (ctl_next_expiry(ctl) == TIME_NEVER)
+		ctl_tell(ctl, 1, line);
+	ctl_expire(ctl, CTL_PATIENCE);
+	assert_int_equal(ctl_listeners(ctl), 1);
+	ctl_expire(ctl, 1 + CTL_PATIENCE);
+	assert_int_equal(ctl_listeners(ctl), 0);
+	assert_int_equal(ctl_listeners_lost(ctl), 1);
+	close(fd);
+}
+
+static void listeners_leave_places_to_questions(void **state)
+{
+	int fd[CTL_LISTENERS];
+	char text[200];
+	int late;
+
+	(void)state;
+	for (u32 i = 0; i < CTL_LISTENERS; i++)
+		fd[i] = listener();
+	late = client();
+	put(late, "events\n");
+	assert_true(get(late, text, sizeof(text)) > 0);
+	assert_non_null(strstr(text, "too many"));
+	close(late);
+	late = client();
+	put(late, "status\n");
+	assert_int_equal(get(late, text, sizeof(text)), 3);
+	close(late);
+	for (u32 i = 0; i < CTL_LISTENERS; i++)
+		close(fd[i]);
+	ctl_readable(ctl, 1);
+	assert_int_equal(ctl_listeners(ctl), 0);
+}
+
 static void only_its_owner_may_ask(void **state)
 {
 	struct stat st;
@@ -206,6 +338,11 @@ int main(void)
 		TEST(unknown_and_endless_questions_are_told_so),
 		TEST(silent_client_is_sent_away_in_time),
 		TEST(one_client_too_many_is_turned_away),
+		TEST(listeners_are_told_lines_until_they_go),
+		TEST(a_listener_that_does_not_read_is_sent_away),
+		TEST(a_listener_that_reads_again_misses_nothing),
+		TEST(a_listener_that_stands_still_is_sent_away_in_time),
+		TEST(listeners_leave_places_to_questions),
 		TEST(only_its_owner_may_ask),
 		TEST(second_daemon_is_told_that_one_is_running),
 	};

@@ -16,6 +16,7 @@
 
 #define ANSWER_MOST (16u * 1024u * 1024u)
 #define PATIENCE 10 /* seconds without a byte */
+#define LINE_MOST 65536u
 
 static int connect_to(const char *path, char *problem, size_t problem_size)
 {
@@ -90,17 +91,26 @@ static json_t *parse_answer(const char *data, size_t size, char *problem, size_t
 	return answer;
 }
 
+/* False: it cannot be asked. */
+static bool ask(int fd, const char *request, char *problem, size_t problem_size)
+{
+	char line[64];
+	int length = snprintf(line, sizeof(line), "%s\n", request);
+
+	if (send(fd, line, (size_t)length, MSG_NOSIGNAL) == length)
+		return true;
+	snprintf(problem, problem_size, "warpd cannot be asked: %s", strerror(errno));
+	return false;
+}
+
 static json_t *converse(int fd, const char *request, char *problem, size_t problem_size)
 {
 	json_t *answer = NULL;
-	char line[64], *data;
 	size_t size = 0;
-	int length = snprintf(line, sizeof(line), "%s\n", request);
+	char *data;
 
-	if (send(fd, line, (size_t)length, MSG_NOSIGNAL) != length) {
-		snprintf(problem, problem_size, "warpd cannot be asked: %s", strerror(errno));
+	if (!ask(fd, request, problem, problem_size))
 		return NULL;
-	}
 	data = read_answer(fd, &size, problem, problem_size);
 	if (data)
 		answer = parse_answer(data, size, problem, problem_size);
@@ -122,4 +132,53 @@ int control_ask(const char *socket_path, const char *request, json_t **ret, char
 		return EXIT_FAILED;
 	*ret = answer;
 	return EXIT_DONE;
+}
+
+/* --- listening ---------------------------------------------------------------------------- */
+
+/* The daemon says so when it does not answer the question with events. */
+static bool is_refusal(const json_t *line, char *problem, size_t problem_size)
+{
+	const char *error = json_string_value(json_object_get(line, "error"));
+
+	if (!json_is_false(json_object_get(line, "ok")))
+		return false;
+	snprintf(problem, problem_size, "warpd says: %s", error ? error : "no");
+	return true;
+}
+
+static void take_lines(FILE *in, bool (*take)(json_t *event), char *problem, size_t problem_size)
+{
+	char *text = malloc(LINE_MOST);
+	bool more = text;
+
+	snprintf(problem, problem_size, "warpd has ended the conversation");
+	while (more && fgets(text, LINE_MOST, in)) {
+		json_t *line = parse_answer(text, strlen(text), problem, problem_size);
+
+		more = line && !is_refusal(line, problem, problem_size) && take(line);
+		json_decref(line);
+	}
+	free(text);
+}
+
+int control_listen(const char *socket_path, const char *request, bool (*take)(json_t *event),
+		   char *problem, size_t problem_size)
+{
+	int fd = connect_to(socket_path, problem, problem_size);
+	struct timeval forever = { 0 };
+	FILE *in = NULL;
+
+	if (fd < 0)
+		return EXIT_FAILED;
+	if (ask(fd, request, problem, problem_size) &&
+	    setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &forever, sizeof(forever)) == 0)
+		in = fdopen(fd, "r");
+	if (!in) {
+		close(fd);
+		return EXIT_FAILED;
+	}
+	take_lines(in, take, problem, problem_size);
+	fclose(in);
+	return EXIT_FAILED;
 }

@@ -25,6 +25,7 @@ static const struct command {
 	{ "status", "[--json] [-s SOCKET]", "show interfaces, peers, paths and tunnels",
 	  command_status },
 	{ "watch", "[-s SOCKET]", "show the status every second", command_watch },
+	{ "events", "[-s SOCKET]", "print what changes, one line of JSON each", command_events },
 	{ "reload", "[-s SOCKET]", "let the daemon read its configuration again", command_reload },
 	{ "version", "[-s SOCKET]", "print the versions of warp and of the running daemon",
 	  command_version },

@@ -20,6 +20,7 @@ int command_check(int argc, char **argv);
 int command_example(int argc, char **argv);
 int command_status(int argc, char **argv);
 int command_watch(int argc, char **argv);
+int command_events(int argc, char **argv);
 int command_reload(int argc, char **argv);
 int command_version(int argc, char **argv);
 
@@ -47,6 +48,11 @@ int finish_output(void);
  * EXIT_FAILED with the reason in problem. */
 int control_ask(const char *socket_path, const char *request, json_t **ret, char *problem,
 		size_t problem_size);
+
+/* Sends request and gives each line of the answer, an object, to take, until that returns false or the
+ * daemon ends it. EXIT_FAILED with the reason in problem. */
+int control_listen(const char *socket_path, const char *request, bool (*take)(json_t *event),
+		   char *problem, size_t problem_size);
 
 /* --- showing it (show.c, show_peer.c) ----------------------------------------------------- */
 
