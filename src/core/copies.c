@@ -48,7 +48,7 @@ u64 copies_choose(const struct sending *s, u32 size)
 	const u64 most = most_room(s);
 	u64 chosen = s->mask;
 
-	if (s->flow->autosel || s->flow->redund)
+	if (s->flow->autosel || s->flow->redund || s->flow->striped)
 		return s->mask;
 	for (u64 mask = s->mask & s->p->eased_mask; mask; mask &= mask - 1) {
 		struct path *path = &s->p->paths[__builtin_ctzll(mask)];

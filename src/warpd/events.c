@@ -188,6 +188,7 @@ static void add_tunnels(const struct daemon *d, json_t *picture)
 		set_text(thing, "tunnel", v.name);
 		set_text(thing, "mode",
 			 v.target.within ? "auto" :
+			 v.stripe        ? "stripe" :
 			 v.num_shards    ? "shards" :
 					   "replicate");
 		json_object_set_new(thing, "copies", json_integer(v.copies));
