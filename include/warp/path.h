@@ -100,6 +100,7 @@ struct path {
 	u32 unanswered;        /* probes since then */
 	u64 patience;          /* how late the answer to the first of them may be */
 	u64 rtt, rtt_var;      /* ns, smoothed as RFC 6298; 0: unknown */
+	u32 rtt_lower;         /* answers in a row that took less than half of rtt */
 	u64 rtt_last;          /* of the newest probe that was answered */
 	struct path_probe probe[PATH_PROBES_REMEMBERED];
 	u32 probe_at;

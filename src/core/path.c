@@ -31,6 +31,7 @@
 #define LOSS_RECENT 8.0   /* the same, of one that forgives quickly */
 #define LOSS_FORGIVEN 8.0 /* when the recent figure is so many times lower, it is the better one */
 #define REPORT_LEAST 8u   /* datagrams, for reports to say something by themselves */
+#define RTT_RELIEF 5u     /* answers in a row that took less than half */
 #define LOSS_SILENCE (1 * NS_PER_S) /* what no answer came to for so long was an outage */
 
 const char *path_state_name(enum path_state state)
@@ -256,13 +257,22 @@ void path_take_probe(struct path *p, const struct frame_probe *probe)
 	ledger_take(l, probe->stamp, probe->packets, arrived - l->received_base, false);
 }
 
+/* A round trip that was long for a while is forgotten sooner than smoothing would: what is overdue goes by
+ * it, and so does how soon silence shows. */
+static bool rtt_relieved(struct path *p, u64 sample)
+{
+	p->rtt_lower = sample < p->rtt / 2 ? p->rtt_lower + 1 : 0;
+	return p->rtt_lower >= RTT_RELIEF;
+}
+
 static void rtt_sample(struct path *p, u64 sample)
 {
 	u64 deviation;
 
-	if (p->rtt == 0) {
+	if (p->rtt == 0 || rtt_relieved(p, sample)) {
 		p->rtt = sample;
 		p->rtt_var = sample / 2;
+		p->rtt_lower = 0;
 		return;
 	}
 	deviation = sample > p->rtt ? sample - p->rtt : p->rtt - sample;

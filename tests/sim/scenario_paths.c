@@ -73,6 +73,33 @@ static void a_silent_path_of_100_ms_is_demoted_in_300_ms_too(void **state)
 	world_end(&w);
 }
 
+/* Answers that took long for a while do not make it patient. */
+static void silence_shows_as_soon_after_a_time_of_delay(void **state)
+{
+	struct world w;
+
+	(void)state;
+	pair_with_live_paths(&w, __func__, 2, 1);
+	sim_flow(w.a, 0, MS(5), 200, 0);
+	sim_flow(w.b, 0, MS(5), 200, 0);
+	for (u32 n = 0; n < 10; n++) {
+		struct sim_iface *i = &w.a->iface[0];
+		const u64 delay = i->out.delay;
+
+		sim_run(w.sim, SECONDS(1));
+		i->out.delay = i->in.delay = MS(510);
+		sim_run(w.sim, SECONDS(2));
+		i->out.delay = i->in.delay = delay;
+		sim_run(w.sim, SECONDS(1) + MS(100 + 17 * n));
+		i->out.down = i->in.down = true;
+		sim_check(w.sim, world_await_live(w.a, 0, 1, MS(300)));
+		sim_check(w.sim, world_await_live(w.b, 0, 1, MS(300)));
+		i->out.down = i->in.down = false;
+		sim_check(w.sim, world_await_live(w.a, 0, 2, SECONDS(1)));
+	}
+	world_end(&w);
+}
+
 /* How often a path between a and b, each of whose links loses so much, changes its state, a minute. */
 static double changes_a_minute(const char *name, double loss, u64 delay, u64 jitter)
 {
@@ -360,6 +387,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_silent_path_is_demoted_in_300_ms_and_used_again_in_1_s),
 		cmocka_unit_test(a_silent_path_of_100_ms_is_demoted_in_300_ms_too),
+		cmocka_unit_test(silence_shows_as_soon_after_a_time_of_delay),
 		cmocka_unit_test(a_lossy_path_stays_live),
 		cmocka_unit_test(the_only_path_goes_and_comes_back),
 		cmocka_unit_test(a_silent_path_is_noticed_without_traffic_too),
