@@ -129,6 +129,7 @@ ms() { awk -v us="$1" 'BEGIN { printf "%.1f", us / 1000 }'; }
 try()
 {
 	local failed mending mended
+	: >"$LAB/dump.log"
 	fail_link "$2"
 	failed=$(now_us)
 	nap "$3"
@@ -162,7 +163,7 @@ adaptive()
 	: >"$LAB/dump.log"
 	spawn A dump tcpdump -i eth1 -n -tt -l -q udp
 	wait_until "grep -q 'listening on' $LAB/dump.log" 5 || lab_die "tcpdump does not listen"
-	begin "$mode" $((3 + 12 * ROUNDS))
+	begin "$mode" $((3 + 14 * ROUNDS))
 	printf '%-10s %-10s %12s %12s %6s\n' mode failure 'left ms' 'used ms' uses
 	for _ in $(seq "$ROUNDS"); do
 		try "$mode" blackhole 1 1.3

@@ -20,7 +20,7 @@
 #define LINKS_TIME (10 * NS_PER_MS) /* they are chosen anew after so long */
 #define LOSSY_PATIENCE (1 * NS_PER_S)
 #define COLLAPSE_REPORTS 2u           /* in a row that tell of much lost: no patience with that */
-#define RELIEF 3                      /* a path is used again when it loses so many times less */
+#define RELIEF 6                      /* a path is used again when it loses so many times less */
 #define ASK_INTERVAL (20 * NS_PER_MS) /* of a path that loses much */
 #define ASK_TIME (2 * NS_PER_S)       /* for so long */
 #define ASK_MOST 8u                   /* and while so many probes at most are not answered */
@@ -44,12 +44,12 @@ static bool too_lossy(const struct sending *s, struct links *l, u32 n)
 	return s->now - l->lossy_since[n] >= LOSSY_PATIENCE;
 }
 
-/* Is it still as bad? */
-static void ask(const struct sending *s, const struct links *l, u32 n)
+/* Is it still as bad? Also when it seems not to be, after long. */
+static void ask(const struct sending *s, const struct links *l, u32 n, bool better)
 {
 	struct path *path = &s->p->paths[n];
 
-	if (s->now >= l->suspect_since[n] + ASK_TIME || path->unanswered >= ASK_MOST ||
+	if ((s->now >= l->suspect_since[n] + ASK_TIME && !better) || path->unanswered >= ASK_MOST ||
 	    s->now < path->probed_at + ASK_INTERVAL)
 		return;
 	path_wake(path, s->now);
@@ -71,7 +71,7 @@ static bool collapsed(const struct sending *s, struct links *l, u32 n)
 	else if (suspect && out->much >= COLLAPSE_REPORTS)
 		l->collapsed |= bit(n);
 	if (suspect || l->collapsed & bit(n))
-		ask(s, l, n);
+		ask(s, l, n, out->recent < most);
 	return l->collapsed & bit(n);
 }
 
