@@ -107,6 +107,16 @@ member A B '    transport: { redundancy: { mode: shards } }'
 warp -s "$LAB/A.sock" reload || lab_die reload
 soon mode_changes '.event == "mode" and .mode == "shards" and .shards == 5'
 
+member A B '    transport: { redundancy: { mode: stripe } }'
+warp -s "$LAB/A.sock" reload || lab_die reload
+soon mode_is_stripe '.event == "mode" and .mode == "stripe"'
+forget listens_to_stripes
+send_along A flood-sender udp:127.1.0.1:9000 -n 30000 -r 5000 -s 1000
+soon striped_tunnel_is_congested '.event == "tunnel_congestion" and .congested' 6
+await flood-sender 15
+check_soon striped_tunnel_is_free_again 'jq -c "select(.event == \"tunnel_congestion\")" "$LAB/listener.log" | tail -n 1 | grep -q "\"congested\":false"' 10 \
+	'$(tail -n 3 "$LAB/listener.log")'
+
 # --- listeners
 
 for n in 1 2 3 4 5 6 7; do spawn A "more$n" "$WARP_BUILD/warp" -s "$LAB/A.sock" events; done

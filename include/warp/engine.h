@@ -167,6 +167,9 @@ void engine_send_pieces(struct engine *e, u64 now, u16 tunnel, const struct piec
 /* Does a gate do well to give the engine more? If not, ask again after every call of the engine; what is
  * sent all the same may be refused. */
 bool engine_wants(const struct engine *e, u16 tunnel);
+/* A gate has been told that it does not, and waits: when that is so most of the time, the tunnel is
+ * congested. */
+void engine_gate_waits(struct engine *e, u64 now, u16 tunnel);
 /* How many trains of this tunnel wait in outboxes, and payloads before them: what a gate looks at for back-pressure. */
 u32 engine_pending(const struct engine *e, u16 tunnel);
 /* The interfaces (bits) over which something of the tunnel has left since this was asked last. */

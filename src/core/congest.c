@@ -4,11 +4,14 @@
  * more than passes.
  *
  * A tunnel is congested when a payload of it was dropped or marked since a queue was full, stood, or took too
- * long, or when a queue stands on all paths to a peer that it sends to; and for STRAIN_TIME after.
+ * long, when its gate has to wait all the time, or when a queue stands on all paths to a peer that it sends
+ * to; and for STRAIN_TIME after.
  */
 #include "engine_internal.h"
 
 #define STRAIN_TIME (1 * NS_PER_S)
+#define WAIT_TIME (200 * NS_PER_MS) /* that a gate has to wait, again and again */
+#define WAIT_GAP (50 * NS_PER_MS)   /* between two times */
 
 _Static_assert(MAX_TUNNELS <= 64, "a set of tunnels is 64 bits");
 
@@ -78,6 +81,17 @@ void congest_peer(struct engine *e, const struct peer *p, u64 now)
 		if (t->used && t->sent_at + STRAIN_TIME > now && tunnel_has_peer(t, p->index))
 			congest_strained(e, t, now);
 	}
+}
+
+void engine_gate_waits(struct engine *e, u64 now, u16 tunnel)
+{
+	struct tunnel *t = &e->tunnels[tunnel];
+
+	if (t->waits_since == 0 || now >= t->waited_at + WAIT_GAP)
+		t->waits_since = now;
+	t->waited_at = now;
+	if (now >= t->waits_since + WAIT_TIME)
+		congest_strained(e, t, now);
 }
 
 u64 congest_next_expiry(const struct engine *e)

@@ -128,9 +128,9 @@ struct tunnel {
 	u32 pending;
 	u32 left; /* interfaces over which something of it has */
 	u64 sent, sent_bytes, copies_sent, received, received_bytes;
-	u64 marked;                  /* CE, by us */
-	u64 reordered;               /* came out of order and were put right */
-	u64 sent_at, strained_until; /* see congest.c */
+	u64 marked;    /* CE, by us */
+	u64 reordered; /* came out of order and were put right */
+	u64 sent_at, strained_until, waits_since, waited_at; /* see congest.c */
 	struct drop_counts drops;
 };
 

@@ -377,14 +377,16 @@ static struct flight_item numbered(struct stripe *st, const struct fairq_item *q
 /* Is it too late for it, or its flow to be told that it sends too much? */
 static enum drop_reason is_dropped(struct spreading *u, const struct fairq_item *q)
 {
-	const struct tunnel *t = &u->e->tunnels[q->tunnel];
+	struct tunnel *t = &u->e->tunnels[q->tunnel];
+	const bool late = q->deadline <= u->now;
 
 	if (q->piece) /* the others have gone, or are to go */
 		return DROP_NONE;
-	if (q->deadline <= u->now)
-		return DROP_DEADLINE;
-	if (!t->routed || !fairq_law(u->st->queue, q, u->now))
+	if (!late && (!t->routed || !fairq_law(u->st->queue, q, u->now)))
 		return DROP_NONE;
+	congest_strained(u->e, t, u->now);
+	if (late)
+		return DROP_DEADLINE;
 	return ecn_mark(store_get(&u->st->store, q->position), q->size) ? DROP_NONE :
 									  DROP_QUEUE_FULL;
 }

@@ -86,6 +86,7 @@ static enum drop_reason admit(const struct sending *s, struct stripe *st, u32 da
 		if (!fattest)
 			break;
 		stripe_drop(st, fattest, DROP_QUEUE_FULL);
+		congest_strained(s->e, s->t, s->now);
 	}
 	return DROP_NONE;
 }

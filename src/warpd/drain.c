@@ -126,10 +126,12 @@ static void follow_wants(struct daemon *d)
 
 		if (!slot->gate || !slot->added)
 			continue;
-		if (engine_wants(d->engine, slot->index))
+		if (engine_wants(d->engine, slot->index)) {
 			ev_io_start(d->loop, &slot->io);
-		else
+		} else {
 			ev_io_stop(d->loop, &slot->io);
+			engine_gate_waits(d->engine, d->now, slot->index);
+		}
 	}
 }
 

@@ -192,6 +192,23 @@ static void a_tunnel_is_congested_when_all_paths_are(void **state)
 	assert_false(tunnel_congested(d, SPARSE));
 }
 
+static void a_gate_that_waits_all_the_time_is_congested(void **state)
+{
+	struct desk *d = *state;
+
+	for (u32 ms = 0; ms < 190; ms += 10, d->now += 10 * NS_PER_MS)
+		engine_gate_waits(d->engine[0], d->now, d->tunnel[0][BULK]);
+	assert_false(tunnel_congested(d, BULK));
+	desk_run(d, 60 * NS_PER_MS);
+	engine_gate_waits(d->engine[0], d->now, d->tunnel[0][BULK]);
+	assert_false(tunnel_congested(d, BULK));
+	for (u32 ms = 0; ms < 210; ms += 10, d->now += 10 * NS_PER_MS)
+		engine_gate_waits(d->engine[0], d->now, d->tunnel[0][BULK]);
+	assert_true(tunnel_congested(d, BULK));
+	desk_run(d, 1100 * NS_PER_MS);
+	assert_false(tunnel_congested(d, BULK));
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, desk_set_up, desk_tear_down)
 
 int main(void)
@@ -205,6 +222,7 @@ int main(void)
 		TEST(queues_are_told_while_data_flows),
 		TEST(it_is_told_which_path_and_tunnel_are_congested),
 		TEST(a_tunnel_is_congested_when_all_paths_are),
+		TEST(a_gate_that_waits_all_the_time_is_congested),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
