@@ -86,7 +86,7 @@ floods()
 	record rate-limit "delay_p99_${1}mbit" "$(ms "$name" p99)" ms '< 100'
 	record rate-limit "ping_p50_${1}mbit" "${rtt% *}" ms '< 60'
 	check "$name/holds" "$rate kbit/s" compare "$rate" '<=' $(($1 * 1030))
-	check "$name/is_used" "$rate kbit/s" compare "$rate" '>=' $(($1 * 950))
+	check "$name/is_used" "$rate kbit/s" compare "$rate" '>=' $(($1 * 800))
 	check "$name/queue_is_short" "p50 $(ms "$name" p50), p99 $(ms "$name" p99) ms" \
 		compare "$(ms "$name" p50)" '<' 120
 	check "$name/others_pass" "${rtt#* } of 20 pings" [ "${rtt#* }" -ge 18 ]

@@ -52,7 +52,8 @@ struct ease {
 	u64 short_since;     /* it has been below EASE_TARGET since then */
 	u64 rate;            /* bytes a second */
 	u64 until;           /* of draining; of a limit: it does not sink again before */
-	u32 vain;            /* how often it sank since the queue was short */
+	u32 vain;            /* how often it sank since the queue was short, or got shorter */
+	u64 sank_at;         /* the queue then */
 	u64 judged_until;    /* what is lost says nothing of a queue */
 	u64 more_at;         /* it grows no earlier */
 	u64 met_at;          /* when the limit held something back last */

@@ -96,12 +96,16 @@ static void follow(struct ease *e, u64 now, const struct ease_sample *s)
 {
 	const u64 most = capacity(e) + capacity(e) / 4; /* it may have been more but for losses */
 
-	if (s->queue < EASE_TARGET)
+	if (s->queue < EASE_TARGET) {
 		e->vain = 0;
+		e->sank_at = 0;
+	}
 	if (e->vain == VAIN) {
 		try_more(e, now, s);
 	} else if (lasts(e->target_since, now, AGREED) && now >= e->until) {
-		e->vain++;
+		/* A queue that gets shorter will be gone. */
+		e->vain = s->queue + e->sank_at / 32 < e->sank_at ? 0 : e->vain + 1;
+		e->sank_at = s->queue;
 		e->rate = limit(e, e->rate < most ? e->rate : most, false);
 		e->until = now + s->queue + s->rtt + SLACK;
 	} else if (s->queue < EASE_TARGET / 2 && now < e->met_at + SLACK && now >= e->more_at) {

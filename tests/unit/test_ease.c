@@ -256,6 +256,31 @@ static void hosts_that_stall_do_not_open_the_gates(void **state)
 	free(l);
 }
 
+/* As long as it gets shorter, that it is still there is no reason to send more. */
+static void a_queue_that_goes_slowly_is_waited_for(void **state)
+{
+	struct link *l = link_of(125000, NS_PER_S);
+	struct ease_sample s;
+
+	(void)state;
+	run(l, 20 * NS_PER_S, 2500000);
+	assert_int_equal(l->ease.state, EASE_LIMITED);
+	s = (struct ease_sample){ .sent = l->ease.sent,
+				  .received = l->ease.received,
+				  .bytes = l->bytes,
+				  .rtt = 2 * l->delay };
+	for (s.queue = 90 * NS_PER_MS; s.queue > 30 * NS_PER_MS; s.queue -= 2 * NS_PER_MS) {
+		l->now += 100 * NS_PER_MS;
+		s.sent += 10;
+		s.received += 10;
+		s.bytes += 12500;
+		ease_admit(&l->ease, l->now, PACKET, 1);
+		ease_take(&l->ease, l->now, &s);
+		assert_true(l->ease.rate <= l->rate * 5 / 4);
+	}
+	free(l);
+}
+
 static void counts_that_begin_anew_do_no_harm(void **state)
 {
 	struct link *l = link_of(125000, NS_PER_S);
@@ -280,6 +305,7 @@ int main(void)
 		cmocka_unit_test(losses_alone_hold_nothing_back),
 		cmocka_unit_test(jitter_holds_back_little),
 		cmocka_unit_test(hosts_that_stall_do_not_open_the_gates),
+		cmocka_unit_test(a_queue_that_goes_slowly_is_waited_for),
 		cmocka_unit_test(counts_that_begin_anew_do_no_harm),
 	};
 
