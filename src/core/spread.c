@@ -20,7 +20,7 @@
 
 #define WAYS 16u
 #define NEAR (1 * NS_PER_MS)       /* paths that differ by less are equals */
-#define SPILL (2 * NS_PER_MS)      /* so much of the faster paths' time waits: slower ones help */
+#define SPILL (NS_PER_MS / 2)      /* so much of the faster paths' time waits: slower ones help */
 #define LAG_MAX (150 * NS_PER_MS)  /* behind the fastest: of no use */
 #define LAG_NEAR (100 * NS_PER_MS) /* it may come back */
 #define TRIAL_EVERY (10 * NS_PER_MS)
@@ -247,7 +247,8 @@ static void find_ways(struct spreading *u)
 		demote_laggards(u);
 }
 
-/* How long one that was lost takes to be missed, reported, and sent again. */
+/* How long one that was lost takes to be missed, reported, and sent again; and once more: what comes too
+ * early makes TCP believe in losses, which costs more than waiting. */
 static u8 wait_for(const struct spreading *u)
 {
 	u64 most = 0;
@@ -255,8 +256,8 @@ static u8 wait_for(const struct spreading *u)
 	for (u32 n = 0; n < u->count; n++) {
 		const struct strand *s = u->way[n].s;
 		const u64 rtt = s->rtt ? s->rtt : u->p->paths[u->way[n].path].rtt;
-		const u64 wait =
-			rtt + 4 * s->rtt_var + tally_wait(rtt) + strand_reordering(s) + WAIT_MARGIN;
+		const u64 again = rtt + 4 * s->rtt_var + tally_wait(rtt) + strand_reordering(s);
+		const u64 wait = 2 * again + WAIT_MARGIN;
 
 		most = wait > most ? wait : most;
 	}
