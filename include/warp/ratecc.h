@@ -22,10 +22,11 @@
 
 #include "warp/base.h"
 
-#define RATECC_ROUNDS 10u                /* of which the best is taken */
-#define RATECC_HISTORY 64u               /* reports remembered */
-#define RATECC_BURST (4 * NS_PER_MS)     /* of sending that may be made up for at once; */
-#define RATECC_CATCH_UP (20 * NS_PER_MS) /* when there was something to send, and the host busy */
+#define RATECC_ROUNDS 10u                 /* of which the best is taken */
+#define RATECC_HISTORY 64u                /* reports remembered */
+#define RATECC_LOAD_TIME (50 * NS_PER_MS) /* over which ratecc_load() looks back */
+#define RATECC_BURST (4 * NS_PER_MS)      /* of sending that may be made up for at once; */
+#define RATECC_CATCH_UP (20 * NS_PER_MS)  /* when there was something to send, and the host busy */
 
 enum ratecc_mode { RATECC_STARTUP, RATECC_DRAIN, RATECC_CRUISE, RATECC_PROBE, RATECC_MODES };
 
@@ -60,7 +61,9 @@ struct ratecc {
 	double best[RATECC_ROUNDS];
 	u32 best_at;
 	u64 next_send; /* when pacing allows the next datagram */
-	u64 idle_at;   /* there last was nothing to send, though it was allowed */
+	double recent; /* bytes sent in the last RATECC_LOAD_TIME, about, as of sent_at */
+	u64 sent_at;
+	u64 idle_at; /* there last was nothing to send, though it was allowed */
 	/* delays */
 	struct ratecc_least way; /* one way, by two clocks */
 	i64 way_now, way_var;
@@ -99,6 +102,8 @@ void ratecc_report(struct ratecc *c, u64 now, const struct ratecc_sample *s);
 
 /* Bytes a second that the path is believed to carry. */
 u64 ratecc_rate(const struct ratecc *c);
+/* What part of what the path carries has been sent of late: 1 is all. */
+double ratecc_load(const struct ratecc *c, u64 now);
 /* Bytes that may be under way. */
 u64 ratecc_cap(const struct ratecc *c);
 

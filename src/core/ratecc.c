@@ -201,6 +201,19 @@ u64 ratecc_when(const struct ratecc *c, u64 under_way)
 	return under_way >= ratecc_cap(c) ? TIME_NEVER : c->next_send;
 }
 
+/* What is left of recent by now. */
+static double recent_now(const struct ratecc *c, u64 now)
+{
+	const u64 ago = now - c->sent_at;
+
+	return ago < RATECC_LOAD_TIME ? c->recent * (1 - (double)ago / RATECC_LOAD_TIME) : 0;
+}
+
+double ratecc_load(const struct ratecc *c, u64 now)
+{
+	return recent_now(c, now) * 1e9 / (c->rate * RATECC_LOAD_TIME);
+}
+
 void ratecc_sent(struct ratecc *c, u64 now, u32 bytes)
 {
 	const u64 burst = c->idle_at > c->next_send ? RATECC_BURST : RATECC_CATCH_UP;
@@ -208,6 +221,8 @@ void ratecc_sent(struct ratecc *c, u64 now, u32 bytes)
 	if (c->next_send + burst < now)
 		c->next_send = now - burst;
 	c->next_send += (u64)(1e9 * bytes / pace(c));
+	c->recent = recent_now(c, now) + bytes;
+	c->sent_at = now;
 }
 
 void ratecc_idle(struct ratecc *c, u64 now)

@@ -6,7 +6,8 @@
  * fastest gets what is next in turn. A clearly slower one gets something only when more waits than
  * the faster ones send in a moment, and then of the flow of which most waits: who sends little
  * never waits for a slow path. Otherwise waiting for the fast one is the faster way (as ECF and
- * BLEST find).
+ * BLEST find). The moment is shorter when the faster ones have been busy all the time: TCP with BBR sends
+ * no more than what has got through, but for a little now and then, and nothing would ever wait for long.
  *
  * Pacing runs out after some datagrams, and goes on a moment later: so datagrams for one path leave as a
  * train.
@@ -19,10 +20,12 @@
 #include "warp/ecn.h"
 
 #define WAYS 16u
-#define NEAR (1 * NS_PER_MS)       /* paths that differ by less are equals */
-#define SPILL (NS_PER_MS / 2)      /* so much of the faster paths' time waits: slower ones help */
-#define LAG_MAX (150 * NS_PER_MS)  /* behind the fastest: of no use */
-#define LAG_NEAR (100 * NS_PER_MS) /* it may come back */
+#define NEAR (1 * NS_PER_MS)        /* paths that differ by less are equals */
+#define SPILL (2 * NS_PER_MS)       /* so much of the faster paths' time waits: slower ones help */
+#define SPILL_BUSY (NS_PER_MS / 10) /* the same, when the faster ones have been busy of late, */
+#define BUSY 0.85                   /* which is to say, for so much of it */
+#define LAG_MAX (150 * NS_PER_MS)   /* behind the fastest: of no use */
+#define LAG_NEAR (100 * NS_PER_MS)  /* it may come back */
 #define TRIAL_EVERY (10 * NS_PER_MS)
 #define BUSY_HOST (15 * NS_PER_MS) /* we are woken so late: all may have been */
 #define ALL_SILENT (300 * NS_PER_MS)
@@ -337,14 +340,17 @@ static bool send_repair(struct spreading *u)
 static const struct way *choose(const struct spreading *u, const struct fairq_item **ret)
 {
 	const u64 waits = fairq_bytes(u->st->queue);
-	u64 faster = 0; /* bytes a second */
+	u64 faster = 0;    /* bytes a second */
+	bool idle = false; /* one of them, of late */
 
 	for (u32 n = 0; n < u->count; n++) {
 		const struct way *l = &u->way[n];
-		const u64 gain = l->lag < SPILL ? l->lag : SPILL;
+		const u64 spill = idle ? SPILL : SPILL_BUSY;
+		const u64 gain = l->lag < spill ? l->lag : spill;
 
 		if (!is_ready(u, l)) {
 			faster += ratecc_rate(&l->s->cc);
+			idle |= ratecc_load(&l->s->cc, u->now) < BUSY;
 			continue;
 		}
 		*ret = fairq_next(u->st->queue);
