@@ -28,7 +28,7 @@ stripe_host()
 			"allowed_ips: [10.44.0.$4/32]")
 		tunnels:
 		  - name: net
-		    gate: { tun: warp0, address: [10.44.0.$2/24] }
+		    gate: { tun: warp0, address: [10.44.0.$2/24], mtu: ${STRIPE_MTU:-auto} }
 		    transport: { redundancy: { mode: stripe } }
 		  - name: udp
 		    gate: { application_to_gate: "127.1.0.1:9000", gate_to_application: "127.1.0.1:9001" }

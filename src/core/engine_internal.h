@@ -65,8 +65,8 @@
 #define DELIVERIES ENGINE_DELIVERIES /* a power of two, as the next */
 #define NOTICES 256u
 #define DEMANDS 1024u /* more are survived, but take longer; see demand.c */
-#define REASSEMBLIES 64u
-#define REASSEMBLIES_A_PEER 16u /* at most */
+#define REASSEMBLIES 128u
+#define REASSEMBLIES_A_PEER 64u /* at most */
 #define MAX_OVERRIDES 32u
 #define QUEUE_DEADLINE (1 * NS_PER_S) /* of payloads whose tunnel has no send_deadline */
 #define DATAGRAM_MAX 65507u

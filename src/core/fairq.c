@@ -153,15 +153,29 @@ const struct fairq_item *fairq_next(struct fairq *q)
 	return NULL;
 }
 
-const struct fairq_item *fairq_fattest(struct fairq *q)
+static struct line *fattest_line(struct fairq *q)
 {
-	const struct line *best = &q->line[0];
+	struct line *best = &q->line[0];
 
 	for (u32 n = 1; n < FLOW_BUCKETS; n++) {
 		if (q->line[n].bytes > best->bytes)
 			best = &q->line[n];
 	}
+	return best;
+}
+
+const struct fairq_item *fairq_fattest(struct fairq *q)
+{
+	const struct line *best = fattest_line(q);
+
 	return best->first == NONE ? NULL : &q->place[best->first].item;
+}
+
+const struct fairq_item *fairq_first(const struct fairq *q, const struct fairq_item *like)
+{
+	const u16 n = q->line[line_of(like)].first;
+
+	return n == NONE ? NULL : &q->place[n].item;
 }
 
 void fairq_take(struct fairq *q, const struct fairq_item *item)
@@ -178,6 +192,43 @@ void fairq_take(struct fairq *q, const struct fairq_item *item)
 		l->last = NONE;
 	q->place[n].next = q->free;
 	q->free = n;
+}
+
+/* Takes out what stands behind before, or first if that is NONE. */
+static void cut_behind(struct fairq *q, struct line *l, u16 before)
+{
+	u16 *at = before == NONE ? &l->first : &q->place[before].next;
+	const u16 n = *at;
+
+	*at = q->place[n].next;
+	if (*at == NONE)
+		l->last = before;
+	l->bytes -= q->place[n].item.size;
+	q->bytes -= q->place[n].item.size;
+	q->count--;
+	q->place[n].next = q->free;
+	q->free = n;
+}
+
+u32 fairq_cut(struct fairq *q, struct fairq_item *ret)
+{
+	struct line *l = fattest_line(q);
+	u16 before = NONE, at = l->first;
+	u32 count = 0;
+
+	while (at != NONE && q->place[at].item.index > 0) { /* the rest of one that is on its way */
+		before = at;
+		at = q->place[at].next;
+	}
+	if (at == NONE)
+		return 0;
+	*ret = q->place[at].item;
+	do {
+		at = q->place[at].next;
+		cut_behind(q, l, before);
+		count++;
+	} while (at != NONE && q->place[at].item.index > 0);
+	return count;
 }
 
 /* What is left stays in its order. */

@@ -387,7 +387,7 @@ static enum drop_reason is_dropped(struct spreading *u, const struct fairq_item 
 	struct tunnel *t = &u->e->tunnels[q->tunnel];
 	const bool late = q->deadline <= u->now;
 
-	if (q->piece) /* the others have gone, or are to go */
+	if (q->index > 0) /* those before it have gone */
 		return DROP_NONE;
 	if (!late && (!t->routed || !fairq_law(u->st->queue, q, u->now)))
 		return DROP_NONE;
@@ -409,7 +409,7 @@ static bool send_fresh(struct spreading *u)
 		return false;
 	reason = is_dropped(u, q);
 	if (reason != DROP_NONE) {
-		stripe_drop(u->st, q, reason);
+		stripe_drop_whole(u->st, q, reason);
 		return true;
 	}
 	i = numbered(u->st, q);

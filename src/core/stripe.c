@@ -42,6 +42,16 @@ void stripe_drop(struct stripe *st, const struct fairq_item *item, enum drop_rea
 	fairq_take(st->queue, item);
 }
 
+void stripe_drop_whole(struct stripe *st, const struct fairq_item *item, enum drop_reason reason)
+{
+	const struct fairq_item gone = *item;
+	const struct fairq_item *next;
+
+	stripe_drop(st, item, reason);
+	while (gone.piece && (next = fairq_first(st->queue, &gone)) != NULL && next->index > 0)
+		stripe_drop(st, next, DROP_NONE);
+}
+
 void stripe_lost(void *ctx, const struct flight_item *item)
 {
 	struct stripe *st = ctx;
@@ -81,11 +91,13 @@ static enum drop_reason admit(const struct sending *s, struct stripe *st, u32 da
 	for (u32 dropped = 0; fairq_count(st->queue) + datagrams > FAIRQ_ITEMS ||
 			      (fairq_bytes(st->queue) > most && dropped < 2 * datagrams);
 	     dropped++) {
-		const struct fairq_item *fattest = fairq_fattest(st->queue);
+		struct fairq_item gone;
+		const u32 count = fairq_cut(st->queue, &gone);
 
-		if (!fattest)
+		if (!count)
 			break;
-		stripe_drop(st, fattest, DROP_QUEUE_FULL);
+		s->e->tunnels[gone.tunnel].pending -= count;
+		drop_count(&s->e->tunnels[gone.tunnel].drops, DROP_QUEUE_FULL);
 		congest_strained(s->e, s->t, s->now);
 	}
 	return DROP_NONE;

@@ -47,5 +47,7 @@ u64 spread_rate(const struct stripe *s);
 void stripe_lost(void *ctx, const struct flight_item *item);
 /* What waits and may go: counted as dropped for this reason. */
 void stripe_drop(struct stripe *s, const struct fairq_item *item, enum drop_reason reason);
+/* The same, with the datagrams behind it that belong to its payload. Counted is the payload. */
+void stripe_drop_whole(struct stripe *s, const struct fairq_item *item, enum drop_reason reason);
 
 #endif

@@ -12,19 +12,33 @@
 #define SIZE 1200u
 #define HEADERS 74u /* IP, UDP, warp's own */
 
+static void allow_all(struct sim_host *h)
+{
+	h->peer[0].allowed[h->peer[0].allowed_count++] =
+		(struct prefix){ sim_endpoint("0.0.0.0", 0).address, 0 };
+}
+
+static void begin_with(struct world *w, const char *name, u32 links,
+		       const struct tunnel_options *options)
+{
+	world_pair(w, name, links, links);
+	w->a->tunnel_count = w->b->tunnel_count = 0;
+	allow_all(w->a);
+	allow_all(w->b);
+	sim_tunnel(w->a, options);
+	sim_tunnel(w->b, options);
+	world_start(w, SECONDS(2));
+	sim_check(w->sim, world_await_live(w->a, 0, links * links, SECONDS(1)));
+	sim_check(w->sim, world_await_live(w->b, 0, links * links, SECONDS(1)));
+}
+
 static void begin(struct world *w, const char *name, u32 links, bool ordered)
 {
 	const struct tunnel_options options = { .name = "data",
 						.stripe = true,
 						.ordered = ordered };
 
-	world_pair(w, name, links, links);
-	w->a->tunnel_count = w->b->tunnel_count = 0;
-	sim_tunnel(w->a, &options);
-	sim_tunnel(w->b, &options);
-	world_start(w, SECONDS(2));
-	sim_check(w->sim, world_await_live(w->a, 0, links * links, SECONDS(1)));
-	sim_check(w->sim, world_await_live(w->b, 0, links * links, SECONDS(1)));
+	begin_with(w, name, links, &options);
 }
 
 static struct tunnel_view tunnel_at(const struct sim_host *h)
@@ -241,6 +255,28 @@ static void large_payloads_are_put_together(void **state)
 	world_end(&w);
 }
 
+/* Twice what the links carry, in packets of many pieces: what is too much goes as a whole, so that the links
+ * carry packets, not parts of them. */
+static void large_packets_are_dropped_whole(void **state)
+{
+	struct sim_flow *f;
+	struct world w;
+	u64 before;
+
+	(void)state;
+	begin_with(&w, __func__, 2,
+		   &(struct tunnel_options){ .name = "net", .stripe = true, .routed = true });
+	set_rate(&w, 0, 20, MS(200));
+	set_rate(&w, 1, 20, MS(200));
+	f = sim_flow_ip(w.a, 0, MS(1), 10000, 0, "10.0.0.1", "10.0.0.2");
+	sim_run(w.sim, SECONDS(3));
+	before = sim_received(f, w.b);
+	sim_run(w.sim, SECONDS(5));
+	sim_compare(w.sim, (sim_received(f, w.b) - before) * 10000, >=,
+		    5 * 40000000 / 8 * UINT64_C(8) / 10);
+	world_end(&w);
+}
+
 static void the_only_link_may_be_bad(void **state)
 {
 	struct sim_flow *f;
@@ -317,6 +353,7 @@ int main(void)
 		cmocka_unit_test(when_the_better_link_ends_the_bad_one_is_used),
 		cmocka_unit_test(who_sends_little_takes_the_fast_link),
 		cmocka_unit_test(large_payloads_are_put_together),
+		cmocka_unit_test(large_packets_are_dropped_whole),
 		cmocka_unit_test(the_only_link_may_be_bad),
 		cmocka_unit_test(who_waits_when_asked_loses_nothing),
 		cmocka_unit_test(a_peer_that_is_restarted_is_sent_to_again),
