@@ -6,7 +6,7 @@
  * and of these only paths that are live, are not much later than others, and do not lose more than
  * parity can make good: for a moment, if it is little more, but not at all if they lose a third.
  * A path that was left for its losses carries nothing that would show its recovery, so it is probed
- * quickly for a while.
+ * quickly for a while; so is one that leaves a probe unanswered.
  *
  * Each shard takes the link that has fewest of its block, measured by the weights of the interfaces.
  * When links have equally many, data goes to one that did not have the first, parity to the one that
@@ -21,9 +21,10 @@
 #define LOSSY_PATIENCE (1 * NS_PER_S)
 #define COLLAPSE_REPORTS 2u           /* in a row that tell of much lost: no patience with that */
 #define RELIEF 6                      /* a path is used again when it loses so many times less */
-#define ASK_INTERVAL (20 * NS_PER_MS) /* of a path that loses much */
+#define ASK_INTERVAL (10 * NS_PER_MS) /* of a path that loses much */
+#define ASK_GRACE (5 * NS_PER_MS)     /* for an answer, beyond what is usual */
 #define ASK_TIME (2 * NS_PER_S)       /* for so long */
-#define ASK_MOST 8u                   /* and while so many probes at most are not answered */
+#define ASK_MOST 16u                  /* and while so many probes at most are not answered */
 #define LATE (200 * NS_PER_MS)        /* a round trip so much longer than others' */
 
 static u64 bit(u32 path)
@@ -56,6 +57,15 @@ static void ask(const struct sending *s, const struct links *l, u32 n, bool bett
 	peer_arm(s->e, s->p, s->now);
 }
 
+/* Should the newest probe have been answered by now? It may be the first of many. */
+static bool is_overdue(const struct sending *s, u32 n)
+{
+	const struct path *path = &s->p->paths[n];
+
+	return path->unanswered &&
+	       s->now >= path->probed_at + path->rtt + 4 * path->rtt_var + ASK_GRACE;
+}
+
 /* Whether it loses so much that it is of no use, until it hardly loses any more. A burst is told by one
  * report, after it: the next one, that is asked for at once, tells of none. */
 static bool collapsed(const struct sending *s, struct links *l, u32 n)
@@ -70,7 +80,7 @@ static bool collapsed(const struct sending *s, struct links *l, u32 n)
 		l->collapsed &= ~bit(n);
 	else if (suspect && out->much >= COLLAPSE_REPORTS)
 		l->collapsed |= bit(n);
-	if (suspect || l->collapsed & bit(n))
+	if (suspect || l->collapsed & bit(n) || is_overdue(s, n))
 		ask(s, l, n, out->recent < most);
 	return l->collapsed & bit(n);
 }
