@@ -175,8 +175,8 @@ adaptive()
 		}
 		for kind in cut loss delay; do
 			try "$mode" $kind 1.4 1.2
-			# Chance has a say in when half of everything is seen to be lost.
-			left "$mode" $kind 1200 "$([ $kind = loss ] && echo '< 500' || echo '< 300')"
+			# Chance has a say in when half of everything is seen to be lost, of what is told of it as well.
+			left "$mode" $kind 1200 '< 300'
 			again "$mode" $kind
 		done
 	done
