@@ -120,8 +120,16 @@ check carrier_found_is_used "no path" wait_until 'uses eth1 && connected A B 4' 
 
 sockets() { run_in A ss -Huanp | grep -c "pid=$(pid A),"; }
 descriptors() { find "/proc/$(pid A)/fd" -mindepth 1 | wc -l; }
-sockets_before=$(sockets)
-descriptors_before=$(descriptors)
+# lowest COUNT: a socket more may be open for a while, to find out about the NAT of a link that has just come.
+lowest()
+{
+	for _ in 1 2 3 4 5; do
+		"$1"
+		nap 0.2
+	done | sort -n | head -n 1
+}
+sockets_before=$(lowest sockets)
+descriptors_before=$(lowest descriptors)
 RANDOM=4711
 for ((i = 0; i < EVENTS; i++)); do
 	case $((RANDOM % 14)) in
@@ -157,9 +165,9 @@ addresses A eth1
 check events_end_in_the_right_state "$(status A '.interfaces | map("\(.name) \(.address)") | join(", ")')" \
 	wait_until '[ "$(status A ".interfaces | length")" = 2 ] && connected A B 4 && connected B A 4' 5
 check events_leak_no_socket "$(sockets) sockets, $sockets_before before" \
-	wait_until '[ "$(sockets)" = "$sockets_before" ]' 3
+	wait_until '[ "$(sockets)" -le "$sockets_before" ]' 10
 check events_leak_no_descriptor "$(descriptors) descriptors, $descriptors_before before" \
-	wait_until '[ "$(descriptors)" = "$descriptors_before" ]' 3
+	wait_until '[ "$(descriptors)" -le "$descriptors_before" ]' 10
 check no_crash "warpd of A has ended" running A
 
 # --- the default route inside warp0
