@@ -21,10 +21,11 @@
 #define LOSSY_PATIENCE (1 * NS_PER_S)
 #define COLLAPSE_REPORTS 2u           /* in a row that tell of much lost: no patience with that */
 #define RELIEF 6                      /* a path is used again when it loses so many times less */
-#define ASK_INTERVAL (10 * NS_PER_MS) /* of a path that loses much */
+#define ASK_INTERVAL (10 * NS_PER_MS) /* of a path that may lose much */
+#define ASK_AGAIN (20 * NS_PER_MS)    /* of one that was left: less often deceives less */
 #define ASK_GRACE (5 * NS_PER_MS)     /* for an answer, beyond what is usual */
 #define ASK_TIME (2 * NS_PER_S)       /* for so long */
-#define ASK_MOST 16u                  /* and while so many probes at most are not answered */
+#define ASK_SILENCE (160 * NS_PER_MS) /* and while it is not silent for so long */
 #define LATE (200 * NS_PER_MS)        /* a round trip so much longer than others' */
 
 static u64 bit(u32 path)
@@ -49,9 +50,10 @@ static bool too_lossy(const struct sending *s, struct links *l, u32 n)
 static void ask(const struct sending *s, const struct links *l, u32 n, bool better)
 {
 	struct path *path = &s->p->paths[n];
+	const u64 interval = l->collapsed & bit(n) ? ASK_AGAIN : ASK_INTERVAL;
 
-	if ((s->now >= l->suspect_since[n] + ASK_TIME && !better) || path->unanswered >= ASK_MOST ||
-	    s->now < path->probed_at + ASK_INTERVAL)
+	if ((s->now >= l->suspect_since[n] + ASK_TIME && !better) ||
+	    path->unanswered >= ASK_SILENCE / interval || s->now < path->probed_at + interval)
 		return;
 	path_wake(path, s->now);
 	peer_arm(s->e, s->p, s->now);
