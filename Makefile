@@ -66,7 +66,7 @@ endif
 
 objects = $(patsubst %.c,$(BUILD)/%.o,$(1))
 
-core_src := $(wildcard src/core/*.c)
+core_src := $(wildcard src/core/*/*.c)
 io_src := $(wildcard src/util/*.c src/conf/*.c src/io/*.c)
 warpd_src := $(wildcard src/warpd/*.c)
 map_src := $(wildcard src/warp-map/*.c)
@@ -241,7 +241,7 @@ deb:
 	packaging/deb.sh $(VERSION)
 
 format:
-	clang-format -i $(wildcard $(addsuffix /*.[ch],include/warp src/* tools/* tests/* netns-tests/tools \
+	clang-format -i $(wildcard $(addsuffix /*.[ch],include/warp src/* src/core/* tools/* tests/* netns-tests/tools \
 		netns-tests/bench))
 
 clean:

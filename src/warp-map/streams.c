@@ -19,7 +19,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "core/ages.h"
+#include "core/parts/ages.h"
 #include "warp/crypto.h"
 #include "warp/log.h"
 #include "warp/memory.h"

@@ -2,7 +2,8 @@
 # The core is pure: check-pure.sh ARCHIVE
 #
 # What the archive needs from outside must be in core-symbols.txt; cryptography may be called by
-# crypto.o alone; and nothing in it may be changed at run time but through a pointer given to it.
+# crypto.o alone; nothing in it may be changed at run time but through a pointer given to it; and a
+# folder of the core calls only those that src/README.md lists below it.
 # shellcheck source=tests/run/lib.sh
 . "$(dirname "$0")/lib.sh"
 
@@ -58,5 +59,36 @@ verdict globals "the core has variables that live outside of any context" "$(
 		if ($7 ~ /^(\.data|\.bss|\.tdata|\.tbss|\*COM\*)/ && $7 !~ /^\.data\.rel\.ro/)
 			print object ": " $1 " in " $7
 	}'
+)"
+
+# Of every object beside the archive whose source is still there: "folder symbol", T what it has, U what it needs.
+symbols_of_folders()
+{
+	local object source
+	for object in "$(dirname "$archive")"/src/core/*/*.o; do
+		source=src/core/${object#*/src/core/}
+		[ -f "${source%o}c" ] || continue
+		nm --extern-only --format=posix "$object" |
+			awk -v folder="$(basename "$(dirname "$object")")" '{ print folder, $1, $2 == "U" ? "U" : "T" }'
+	done
+}
+
+verdict layers "folders of the core that need one above them in src/README.md, or are not listed there" "$(
+	{
+		sed -n 's,^| `core/\([a-z]*\)/` .*,\1,p' src/README.md
+		symbols_of_folders
+	} | awk '
+	NF == 1 { level[$1] = ++levels; next }
+	$3 == "T" { owner[$2] = $1; if (!($1 in level)) print $1 " is not listed" }
+	$3 == "U" { needs[$1 " " $2] }
+	END {
+		for (n in needs) {
+			split(n, need, " ")
+			to = owner[need[2]]
+			if (to != "" && level[to] < level[need[1]])
+				print need[1] " needs " need[2] " of " to
+		}
+		if (!levels) print "src/README.md lists none"
+	}' | sort -u
 )"
 exit "$failed"

@@ -3,7 +3,7 @@
  * scenario_offers.c - the map is away, and something about a node's links changes: its peer hears of
  * it inside the session, and a direct path over the new place comes up.
  */
-#include "core/engine_internal.h"
+#include "core/engine/engine_internal.h"
 #include "sim/world.h"
 
 #include <stdio.h>

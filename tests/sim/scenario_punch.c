@@ -8,7 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "core/engine_internal.h"
+#include "core/engine/engine_internal.h"
 
 #define WINDOW SECONDS(1)
 

@@ -8,7 +8,7 @@
 
 #include "unit/harness.h"
 
-#include "core/engine_internal.h"
+#include "core/engine/engine_internal.h"
 
 #define START (1000 * NS_PER_S)
 #define BUFFERS 2048u

@@ -2,7 +2,7 @@
 /* test_deadline.c - a deadline by a clock that has nothing in common with ours. */
 #include "unit/harness.h"
 
-#include "core/engine_internal.h"
+#include "core/engine/engine_internal.h"
 
 #define START (1000 * NS_PER_S)
 #define WAY (20 * NS_PER_MS)

@@ -12,7 +12,7 @@
 
 #include <cmocka.h>
 
-#include "core/engine_internal.h"
+#include "core/engine/engine_internal.h"
 #include "warp/engine.h"
 #include "warp/view.h"
 #include "warp/wire.h"

@@ -7,7 +7,7 @@
 
 #include <string.h>
 
-#include "core/hub_internal.h"
+#include "core/session/hub_internal.h"
 
 #define START (1000 * NS_PER_S)
 #define ENDS 2

@@ -8,7 +8,7 @@
 #include <errno.h>
 #include <string.h>
 
-#include "core/engine_internal.h"
+#include "core/engine/engine_internal.h"
 
 #define POOL 400u
 #define START (1000 * NS_PER_S)

@@ -6,7 +6,7 @@
 
 #include <stdlib.h>
 
-#include "core/strand.h"
+#include "core/engine/strand.h"
 
 #define START (1000 * NS_PER_S)
 #define MS(n) ((u64)(n)*NS_PER_MS)

@@ -6,7 +6,7 @@
 
 #include <string.h>
 
-#include "core/punch.h"
+#include "core/engine/punch.h"
 
 #define VERDICT(v) (u8)((v) << 3)
 

@@ -8,8 +8,8 @@
 
 #include "warp/registry.h"
 
-#include "ages.h"
-#include "table.h"
+#include "core/parts/ages.h"
+#include "core/parts/table.h"
 
 struct interface {
 	struct age age;
