@@ -19,6 +19,7 @@
 struct natlife {
 	u64 lower; /* ns: a silence this long has been survived; 0: none */
 	u64 upper; /* ns: one this long has not; TIME_NEVER: none is known */
+	u64 tried; /* ns: the silence that was to be survived then; TIME_NEVER: none */
 	u32 halvings;
 	bool known; /* the search has come to its end at least once */
 	enum natlife_confirm { NATLIFE_SEARCH, NATLIFE_LOWER, NATLIFE_UPPER } confirm;
@@ -29,8 +30,10 @@ void natlife_init(struct natlife *l);
 void natlife_again(struct natlife *l);
 /* ns, the silence to try next; 0: none, the search is at its end. */
 u64 natlife_silence(const struct natlife *l);
-/* A mapping was silent for so long (ns) and was there still, or not any more. */
+/* A mapping was silent for so long (ns) and was there still. */
 void natlife_held(struct natlife *l, u64 silence);
-void natlife_expired(struct natlife *l, u64 silence);
+/* It was not any more, as far as could be told after that silence. It is certain after a longer one: questions
+ * may have been lost, and were asked again. */
+void natlife_expired(struct natlife *l, u64 silence, u64 certain);
 
 #endif

@@ -40,7 +40,8 @@ static inline bool moment_before(struct registry_moment a, struct registry_momen
 	return a.session < b.session || (a.session == b.session && a.counter < b.counter);
 }
 
-/* Where an interface was seen; lan may have no family, as observed where it is at a listener only. */
+/* Where an interface was seen; lan may have no family, as observed where it is at a listener only: a
+ * TCP connection, whose listener is not 0. */
 struct registry_place {
 	struct wire_mapping seen;
 	struct registry_moment said;
@@ -102,8 +103,8 @@ bool registry_is_confirmed(const struct registry *r, u64 now, const struct regis
 void registry_give_credit(struct registry *r, u64 now, struct registry_node *node,
 			  const struct endpoint *observed, size_t bytes);
 /* Where a datagram of size bytes for the node's interface of this number goes to: there, or to the
- * one most recently heard, of those that are confirmed; if there is none, to one that has credit,
- * which pays. False: nowhere. */
+ * one most recently heard, of those that are confirmed or were connected until they are; if there is
+ * none, to one that has credit, which pays. False: nowhere. */
 bool registry_route(const struct registry *r, u64 now, struct registry_node *node, u8 interface,
 		    size_t size, struct endpoint *ret_observed, u32 *ret_listener);
 /* The listener is gone: so are the interfaces that were seen there. True: there was one. */
@@ -115,8 +116,8 @@ bool registry_may_learn(const struct registry *r, const struct registry_node *no
  * that what has not changed looks the same. Returns how many. */
 size_t registry_mappings(const struct registry_node *node, struct wire_mapping *ret, size_t max);
 /* Where the node is told something in size bytes: observed endpoint and listener of its interfaces, at
- * most max; confirmed ones first, then those whose credit pays for it, most recently heard first.
- * Returns their number. */
+ * most max; those that are confirmed, or were connected until they are, first, then those whose credit pays
+ * for it, most recently heard first. Returns their number. */
 size_t registry_routes(const struct registry *r, u64 now, struct registry_node *node, size_t size,
 		       struct endpoint *ret_observed, u32 *ret_listener, size_t max);
 /* Calls visit for every node that wants node and that node wants: who is to be told of a change.

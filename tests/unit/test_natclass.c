@@ -9,6 +9,7 @@
 #include "unit/harness.h"
 
 #include "warp/natclass.h"
+#include "warp/natlife.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -948,6 +949,18 @@ static void every_value_has_a_name(void **state)
 	assert_string_equal(nat_verdict_name((enum nat_verdict)77), "unknown");
 }
 
+static void a_machine_that_slept_does_not_test_for_hours(void **state)
+{
+	struct natlife l;
+
+	(void)state;
+	natlife_init(&l);
+	natlife_held(&l, 3 * NS_PER_S);
+	natlife_held(&l, 8 * 3600 * NS_PER_S);
+	natlife_again(&l);
+	assert_true(natlife_silence(&l) <= NATLIFE_LONGEST);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -971,6 +984,7 @@ int main(void)
 		cmocka_unit_test(without_ports_in_a_row_nothing_is_called_random),
 		cmocka_unit_test(forged_and_late_answers_change_nothing),
 		cmocka_unit_test(every_value_has_a_name),
+		cmocka_unit_test(a_machine_that_slept_does_not_test_for_hours),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

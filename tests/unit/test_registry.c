@@ -329,6 +329,52 @@ static void routes_are_those_heard_last(void **state)
 	end(&f);
 }
 
+#define CONNECTION 7
+
+/* What goes to the interface: a listener, or -1. */
+static int route_of(struct registry *r, struct registry_node *node, u16 interface)
+{
+	struct endpoint at;
+	u32 listener;
+
+	return registry_route(r, 0, node, (u8)interface, 1, &at, &listener) ? (int)listener : -1;
+}
+
+/* It says that it is elsewhere: until it has shown that, its connection is where it is. */
+static void a_connection_is_a_route_until_another_is_confirmed(void **state)
+{
+	BEGIN(f, 8);
+	struct registry_node *a = known(f.r, 0, 0);
+	const struct endpoint nowhere = { 0 };
+
+	(void)state;
+	set_place(f.r, 0, a, 1, &nowhere, &no_lan, CONNECTION);
+	assert_int_equal(route_of(f.r, a, 1), CONNECTION);
+	set(f.r, 1, a, 1, 1);
+	assert_int_equal(route_of(f.r, a, 1), CONNECTION);
+	set(f.r, 2, a, 1, 2);
+	assert_int_equal(route_of(f.r, a, 1), CONNECTION);
+	registry_confirm(2, a, 1);
+	assert_int_equal(route_of(f.r, a, 1), 0);
+	set(f.r, 3, a, 1, 3);
+	assert_int_equal(route_of(f.r, a, 1), -1);
+	end(&f);
+}
+
+static void a_connection_that_has_ended_is_no_route(void **state)
+{
+	BEGIN(f, 8);
+	struct registry_node *a = known(f.r, 0, 0);
+	const struct endpoint nowhere = { 0 };
+
+	(void)state;
+	set_place(f.r, 0, a, 1, &nowhere, &no_lan, CONNECTION);
+	set(f.r, 1, a, 1, 1);
+	assert_false(registry_clear_listener(f.r, a, CONNECTION));
+	assert_int_equal(route_of(f.r, a, 1), -1);
+	end(&f);
+}
+
 static void the_interface_heard_least_makes_room(void **state)
 {
 	BEGIN(f, 8);
@@ -684,6 +730,8 @@ int main(void)
 		cmocka_unit_test(what_was_said_before_what_was_taken_is_refused),
 		cmocka_unit_test(mappings_stay_in_order_whoever_was_heard_last),
 		cmocka_unit_test(routes_are_those_heard_last),
+		cmocka_unit_test(a_connection_is_a_route_until_another_is_confirmed),
+		cmocka_unit_test(a_connection_that_has_ended_is_no_route),
 		cmocka_unit_test(the_interface_heard_least_makes_room),
 		cmocka_unit_test(wants_are_bounded_but_everybody_has_some),
 		cmocka_unit_test(watchers_are_found_without_asking_all_who_want_a_node),

@@ -37,6 +37,7 @@ struct question {
 	size_t tests;       /* bytes that answers to NAT tests may still have */
 	struct buf *answer; /* NULL: none begun */
 	size_t size;        /* of its frames */
+	bool changed;       /* something that watchers are told, once */
 };
 
 /* --- answers ----------------------------------------------------------------------------- */
@@ -232,8 +233,7 @@ static void on_register(struct question *q, const struct frame_register_request 
 	if (registry_confirm_due(m->registry, m->now, node, f->interface))
 		response.register_response.proof = map_proof(m, q->client, &q->from->endpoint);
 	answer(q, &response);
-	if (changed)
-		map_tell_watchers(m, node);
+	q->changed |= changed;
 }
 
 /* The asker has just become visible to other: by its first want of it. */
@@ -277,8 +277,8 @@ static void on_deregister(struct question *q, const struct frame_deregister *f)
 	struct frame response = { .type = FRAME_DEREGISTER_RESPONSE, .deregister = *f };
 
 	answer(q, &response);
-	if (registry_clear_interface(q->m->registry, q->client->node, f->interface, q->said))
-		map_tell_watchers(q->m, q->client->node);
+	q->changed |=
+		registry_clear_interface(q->m->registry, q->client->node, f->interface, q->said);
 }
 
 /* The map keeps no counts of paths; it tells the address that it sees. */
@@ -349,6 +349,8 @@ void map_frames(struct mapserver *m, struct client *client, const struct route *
 		drop_count(&m->stats.drops, DROP_BAD_FRAME);
 	answer_send(&q);
 	registry_give_credit(m->registry, m->now, client->node, &from->endpoint, q.free);
+	if (q.changed)
+		map_tell_watchers(m, client->node);
 	if (r > 0 && result->current) /* else of an earlier life, and late */
 		map_forget(m, client);
 }

@@ -74,7 +74,8 @@ void map_relay(struct mapserver *m, struct client *client, const struct frame_re
 		drop_count(&m->stats.drops, DROP_NO_PEER);
 		return;
 	}
-	if (!allowed(m, client, f->size)) {
+	/* As it leaves: many that are tiny are no way around the limit. */
+	if (!allowed(m, client, f->size + FRAME_RELAY_HEADER + WIRE_OVERHEAD)) {
 		m->stats.relay_limited++;
 		return;
 	}

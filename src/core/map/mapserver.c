@@ -20,7 +20,8 @@
 #include <string.h>
 
 #define TIDY_INTERVAL (10 * NS_PER_S)
-#define PROVISIONAL_ROOM(nodes) ((nodes) / 8 + 16)
+/* So many strangers come within a second or two: who is there has time to answer. */
+#define PROVISIONAL_ROOM(nodes) ((nodes) / 8 + 2048)
 
 _Static_assert((MAPSERVER_QUEUE & (MAPSERVER_QUEUE - 1)) == 0, "not a power of two");
 _Static_assert(MAPSERVER_MAX_NODES + PROVISIONAL_ROOM(MAPSERVER_MAX_NODES) <

@@ -20,8 +20,8 @@ static void drop_interface(struct registry *r, struct registry_node *node, struc
 {
 	struct interface *i = *at;
 
-	if (moment_before(node->cleared, i->place.said))
-		node->cleared = i->place.said;
+	if (moment_before(node->cleared, i->said))
+		node->cleared = i->said;
 	*at = i->next;
 	node->interface_count--;
 	ages_remove(&r->interface_ages, &i->age);
@@ -45,7 +45,7 @@ bool places_drop(struct registry *r, struct registry_node *node, u64 heard_by,
 	u8 before = node->interface_count;
 
 	while (*at) {
-		if ((*at)->age.touched <= heard_by && !moment_before(said, (*at)->place.said))
+		if ((*at)->age.touched <= heard_by && !moment_before(said, (*at)->said))
 			drop_interface(r, node, at);
 		else
 			at = &(*at)->next;
@@ -94,17 +94,19 @@ int registry_set_interface(struct registry *r, u64 now, struct registry_node *no
 
 	if (interface == WIRE_ALL_INTERFACES)
 		return -EINVAL;
-	if (moment_before(place->said, *at ? (*at)->place.said : node->cleared))
+	if (moment_before(place->said, *at ? (*at)->said : node->cleared))
 		return -ESTALE;
 	i = *at ? renew_interface(r, now, node, at) : add_interface(r, now, node, interface);
 	if (!i)
 		return -ENOMEM;
-	moved = !endpoint_equal(&i->place.seen.observed, &place->seen.observed);
-	changed |= moved || !endpoint_equal(&i->place.seen.lan, &place->seen.lan) ||
-		   !endpoint_equal(&i->place.seen.mapped, &place->seen.mapped);
-	i->place = *place;
+	moved = !endpoint_equal(&i->seen.observed, &place->seen.observed);
+	changed |= moved || !endpoint_equal(&i->seen.lan, &place->seen.lan) ||
+		   !endpoint_equal(&i->seen.mapped, &place->seen.mapped);
 	if (moved)
-		route_moved(i);
+		route_moves(i);
+	i->seen = place->seen;
+	i->said = place->said;
+	i->listener = place->listener;
 	return changed;
 }
 
@@ -117,7 +119,7 @@ bool registry_clear_interface(struct registry *r, struct registry_node *node, u1
 		node->cleared = said;
 	if (interface == WIRE_ALL_INTERFACES)
 		return places_drop(r, node, TIME_NEVER, said);
-	if (!*at || moment_before(said, (*at)->place.said))
+	if (!*at || moment_before(said, (*at)->said))
 		return false;
 	drop_interface(r, node, at);
 	return true;
@@ -129,7 +131,9 @@ bool registry_clear_listener(struct registry *r, struct registry_node *node, u32
 	u8 before = node->interface_count;
 
 	while (*at) {
-		if ((*at)->place.listener == listener)
+		if ((*at)->connected == listener)
+			(*at)->connected = 0;
+		if ((*at)->listener == listener)
 			drop_interface(r, node, at);
 		else
 			at = &(*at)->next;
@@ -148,7 +152,7 @@ size_t registry_mappings(const struct registry_node *node, struct wire_mapping *
 		sorted[at] = i;
 	}
 	for (at = 0; at < count; at++) {
-		ret[at] = sorted[at]->place.seen;
+		ret[at] = sorted[at]->seen;
 		ret[at].interface = (u8)sorted[at]->id;
 	}
 	return count;

@@ -68,8 +68,8 @@ u32 registry_hash(const struct registry *r, const u8 key[static KEY_SIZE])
 	return get_u32(mac);
 }
 
-static struct registry_node *find_node(const struct registry *r, const u8 key[static KEY_SIZE],
-				       u32 hash)
+struct registry_node *registry_find_hashed(const struct registry *r, const u8 key[static KEY_SIZE],
+					   u32 hash)
 {
 	struct registry_node *node;
 
@@ -83,7 +83,7 @@ static struct registry_node *find_node(const struct registry *r, const u8 key[st
 
 struct registry_node *registry_find(const struct registry *r, const u8 key[static KEY_SIZE])
 {
-	return find_node(r, key, registry_hash(r, key));
+	return registry_find_hashed(r, key, registry_hash(r, key));
 }
 
 struct registry_node *registry_add(struct registry *r, u64 now, const u8 key[static KEY_SIZE])

@@ -15,10 +15,13 @@ struct interface {
 	struct age age;
 	struct registry_node *node;
 	struct interface *next;
-	struct registry_place place;
+	struct registry_moment said;
+	struct wire_mapping seen;
 	u16 id;
-	u16 credit;    /* bytes that may go there while it is not confirmed */
+	u32 listener;
 	u32 confirmed; /* when, see routes.c; 0: not since it was first seen there */
+	u32 connected; /* listener of the TCP connection it was seen at before, 0: none */
+	u16 credit;    /* bytes that may go there while it is not confirmed */
 };
 
 struct want {
@@ -54,14 +57,17 @@ struct registry {
 
 /* Keyed: strangers choose keys. */
 u32 registry_hash(const struct registry *r, const u8 key[static KEY_SIZE]);
+/* registry_find() of a key whose hash is known. */
+struct registry_node *registry_find_hashed(const struct registry *r, const u8 key[static KEY_SIZE],
+					   u32 hash);
 /* Drops all wants of node that were last renewed at or before a time. */
 void wants_drop(struct registry *r, struct registry_node *node, u64 renewed_by);
 /* Removes all interfaces that were last heard at or before a time, and by nothing said later than
  * that. True: there was one. */
 bool places_drop(struct registry *r, struct registry_node *node, u64 heard_by,
 		 struct registry_moment said);
-/* It was seen at another endpoint than before. */
-void route_moved(struct interface *i);
+/* It is about to be seen at another endpoint than before. */
+void route_moves(struct interface *i);
 void wants_expire(struct registry *r, u64 now);
 
 #endif

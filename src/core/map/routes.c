@@ -2,6 +2,9 @@
 /*
  * routes.c - at which of its interfaces a node is told what it has not asked for.
  *
+ * One that has said over UDP where it is, and not yet shown it, is still told over the connection that
+ * it used before.
+ *
  * Whether an interface is confirmed is remembered in seconds, counted from 1: there may be a great
  * many of them. Its credit is what the node's own datagrams from there have earned, and is
  * worth nothing once it is confirmed.
@@ -24,7 +27,7 @@ static u64 confirmed_for(const struct interface *i, u64 now)
 /* Of a TCP connection: it is a proof itself. */
 static bool is_connected(const struct interface *i)
 {
-	return !i->place.seen.observed.address.family;
+	return !i->seen.observed.address.family;
 }
 
 static bool is_confirmed(const struct registry *r, u64 now, const struct interface *i)
@@ -47,13 +50,15 @@ static struct interface *by_endpoint(const struct registry_node *node, const str
 {
 	struct interface *i = node->interfaces;
 
-	while (i && !endpoint_equal(&i->place.seen.observed, e))
+	while (i && !endpoint_equal(&i->seen.observed, e))
 		i = i->next;
 	return i;
 }
 
-void route_moved(struct interface *i)
+void route_moves(struct interface *i)
 {
+	if (is_connected(i))
+		i->connected = i->listener;
 	i->confirmed = 0;
 	i->credit = 0;
 }
@@ -62,8 +67,10 @@ void registry_confirm(u64 now, struct registry_node *node, u16 interface)
 {
 	struct interface *i = by_id(node, interface);
 
-	if (i)
-		i->confirmed = seconds(now);
+	if (!i)
+		return;
+	i->confirmed = seconds(now);
+	i->connected = 0;
 }
 
 bool registry_confirm_due(const struct registry *r, u64 now, const struct registry_node *node,
@@ -102,18 +109,34 @@ static bool pay(struct interface *i, size_t size)
 	return true;
 }
 
+/* The way to an interface without credit. False: there is none yet. */
+static bool way_to(const struct registry *r, u64 now, const struct interface *i,
+		   struct endpoint *ret_observed, u32 *ret_listener)
+{
+	bool confirmed = is_confirmed(r, now, i);
+
+	if (!confirmed && !i->connected)
+		return false;
+	*ret_observed = confirmed ? i->seen.observed : (struct endpoint){ 0 };
+	*ret_listener = confirmed ? i->listener : i->connected;
+	return true;
+}
+
 size_t registry_routes(const struct registry *r, u64 now, struct registry_node *node, size_t size,
 		       struct endpoint *ret_observed, u32 *ret_listener, size_t max)
 {
 	size_t count = 0;
 
-	for (u32 confirmed = 2; confirmed-- > 0;) {
-		for (struct interface *i = node->interfaces; i && count < max; i = i->next) {
-			if (is_confirmed(r, now, i) != confirmed || (!confirmed && !pay(i, size)))
-				continue;
-			ret_observed[count] = i->place.seen.observed;
-			ret_listener[count++] = i->place.listener;
-		}
+	for (struct interface *i = node->interfaces; i && count < max; i = i->next)
+		count += way_to(r, now, i, &ret_observed[count], &ret_listener[count]);
+	for (struct interface *i = node->interfaces; i && count < max; i = i->next) {
+		struct endpoint observed;
+		u32 listener;
+
+		if (way_to(r, now, i, &observed, &listener) || !pay(i, size))
+			continue;
+		ret_observed[count] = i->seen.observed;
+		ret_listener[count++] = i->listener;
 	}
 	return count;
 }
@@ -123,9 +146,7 @@ bool registry_route(const struct registry *r, u64 now, struct registry_node *nod
 {
 	const struct interface *i = by_id(node, interface);
 
-	if (!i || !is_confirmed(r, now, i))
-		return registry_routes(r, now, node, size, ret_observed, ret_listener, 1) == 1;
-	*ret_observed = i->place.seen.observed;
-	*ret_listener = i->place.listener;
-	return true;
+	if (i && way_to(r, now, i, ret_observed, ret_listener))
+		return true;
+	return registry_routes(r, now, node, size, ret_observed, ret_listener, 1) == 1;
 }

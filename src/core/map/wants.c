@@ -21,6 +21,12 @@ static u32 hash_want(u32 wanting, u32 wanted)
 	return wanting * 0x9e3779b1u ^ wanted;
 }
 
+/* And back: what the hash of the wanted key was. */
+static u32 hash_wanted(const struct want *w)
+{
+	return hash_want(w->node->link.hash, w->link.hash);
+}
+
 static struct want *find_want(const struct registry *r, const struct registry_node *node,
 			      const u8 key[static KEY_SIZE], u32 key_hash)
 {
@@ -119,7 +125,7 @@ void registry_watchers(const struct registry *r, const struct registry_node *nod
 	struct registry_node *other;
 
 	for (const struct want *w = node->wants; w; w = w->next) {
-		other = registry_find(r, w->key);
+		other = registry_find_hashed(r, w->key, hash_wanted(w));
 		if (other && find_want(r, other, node->key, node->link.hash))
 			visit(ctx, other);
 	}

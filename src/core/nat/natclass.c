@@ -254,7 +254,7 @@ static void conclude_life(struct natclass *c, u64 now)
 		run_rest(c, c->rerun);
 		return;
 	}
-	natlife_expired(&c->life, c->asked_at - c->spare_used);
+	natlife_expired(&c->life, c->asked_first - c->spare_used, c->asked_at - c->spare_used);
 	run_lifetime_known(c);
 	run_begin_life(c, now);
 }

@@ -10,15 +10,11 @@
 #include <string.h>
 
 #define SHORTEST (1500 * NS_PER_MS) /* tried when even the first silence is too long */
-/* Upper bounds that say that the one or the other has been tried: with the time that the asking
- * takes. */
-#define FIRST_FAILED (2 * NATLIFE_FIRST)
-#define SHORTEST_FAILED NATLIFE_FIRST
 
 void natlife_init(struct natlife *l)
 {
 	memset(l, 0, sizeof(*l));
-	l->upper = TIME_NEVER;
+	l->upper = l->tried = TIME_NEVER;
 }
 
 void natlife_again(struct natlife *l)
@@ -32,7 +28,7 @@ void natlife_again(struct natlife *l)
 static bool is_narrow(const struct natlife *l)
 {
 	return l->halvings >= NATLIFE_HALVINGS ||
-	       (l->lower > 0 && l->upper - l->lower <= l->lower / 4);
+	       (l->lower > 0 && l->tried - l->lower <= l->lower / 8);
 }
 
 u64 natlife_silence(const struct natlife *l)
@@ -43,13 +39,13 @@ u64 natlife_silence(const struct natlife *l)
 		return l->upper;
 	if (l->lower >= NATLIFE_LONGEST || is_narrow(l))
 		return 0;
-	if (l->lower == 0 && l->upper > FIRST_FAILED)
+	if (l->lower == 0 && l->tried == TIME_NEVER)
 		return NATLIFE_FIRST;
 	if (l->lower == 0)
-		return l->upper > SHORTEST_FAILED ? SHORTEST : 0;
-	if (l->upper > 3 * l->lower)
+		return l->tried >= NATLIFE_FIRST ? SHORTEST : 0;
+	if (l->tried > 3 * l->lower)
 		return time_min(2 * l->lower, NATLIFE_LONGEST);
-	return l->lower + (l->upper - l->lower) / 2;
+	return l->lower + (l->tried - l->lower) / 2;
 }
 
 static void look_at_end(struct natlife *l)
@@ -65,23 +61,24 @@ void natlife_held(struct natlife *l, u64 silence)
 		return;
 	}
 	l->confirm = NATLIFE_SEARCH;
-	if (l->upper != TIME_NEVER)
+	if (l->tried != TIME_NEVER)
 		l->halvings++;
+	silence = time_min(silence, NATLIFE_LONGEST); /* the machine may have slept */
 	if (silence > l->lower)
 		l->lower = silence;
-	if (l->upper <= l->lower) /* it was taken for dead wrongly, or lives longer now */
-		l->upper = TIME_NEVER;
+	if (l->tried <= l->lower) /* it was taken for dead wrongly, or lives longer now */
+		l->upper = l->tried = TIME_NEVER;
 	look_at_end(l);
 }
 
-void natlife_expired(struct natlife *l, u64 silence)
+void natlife_expired(struct natlife *l, u64 silence, u64 certain)
 {
 	if (l->confirm == NATLIFE_LOWER)
 		natlife_init(l);
 	l->confirm = NATLIFE_SEARCH;
-	if (l->upper != TIME_NEVER)
+	if (l->tried != TIME_NEVER)
 		l->halvings++;
-	if (silence < l->upper)
-		l->upper = silence;
+	l->tried = time_min(l->tried, silence);
+	l->upper = time_min(l->upper, certain);
 	look_at_end(l);
 }
