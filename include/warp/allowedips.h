@@ -25,8 +25,6 @@ int allowedips_insert(struct allowedips *t, const struct prefix *prefix, u16 pee
 void allowedips_remove_peer(struct allowedips *t, u16 peer);
 /* The peer with the longest prefix that holds address, or ALLOWEDIPS_NONE. */
 u16 allowedips_lookup(const struct allowedips *t, const struct address *address);
-/* Does prefix hold address? */
-bool prefix_contains(const struct prefix *prefix, const struct address *address);
 
 /* The source and destination of an IPv4 or IPv6 packet. -EBADMSG: neither, or cut short. */
 int ip_packet_addresses(const u8 *packet, size_t size, struct address *ret_source,

@@ -20,6 +20,7 @@
 #define CTL_QUESTION 256u           /* bytes, with the newline */
 #define CTL_LISTENERS 8u            /* of the clients */
 #define CTL_BACKLOG 65536u          /* bytes that a listener may not have read yet */
+#define CTL_BURST (4u << 20)        /* and of what happens at once, when it had read all before */
 #define CTL_LISTEN "events"         /* the question that lines answer */
 #define CTL_PATIENCE (5 * NS_PER_S) /* without progress */
 

@@ -72,7 +72,6 @@ struct hub;
 /* 0, -ENOMEM, -EINVAL. */
 int hub_create(struct hub **ret, const struct hub_options *options);
 void hub_destroy(struct hub *hub);
-const struct identity *hub_identity(const struct hub *hub);
 
 /* The assoc of one of the sessions and initiations there are, the same for the same number; may be NULL. */
 struct assoc *hub_any(const struct hub *hub, u32 number);

@@ -20,8 +20,6 @@ void netconf_close(struct netconf *c);
 /* bytes of IP packet, 68..65535; an interface with IPv6 needs 1280. */
 int netconf_set_mtu(struct netconf *c, u32 ifindex, u32 mtu);
 int netconf_set_up(struct netconf *c, u32 ifindex, bool up);
-/* The address with the length of its on-link prefix, to which the kernel adds a route. */
-int netconf_add_address(struct netconf *c, u32 ifindex, const struct prefix *address);
 int netconf_remove_address(struct netconf *c, u32 ifindex, const struct prefix *address);
 /* A device route in the main table. -EEXIST: the prefix has a route over another interface, which
  * stays. Removing what is not there is no error. */

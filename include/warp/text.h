@@ -30,8 +30,6 @@ int address_parse(const char *text, struct address *ret);
 /* "address/bits", or an address alone: all its bits. Host bits are kept as they are. */
 int prefix_parse(const char *text, struct prefix *ret);
 int endpoint_parse(const char *text, struct endpoint *ret);
-/* "0".."65535". */
-int port_parse(const char *text, u16 *ret);
 /* "host:port" or "[host]:port" in two; the host is not looked at, but is not empty and, without
  * brackets, has no colon. -EINVAL, -ENAMETOOLONG (room for host_size bytes). */
 int host_port_split(const char *text, char *ret_host, size_t host_size, u16 *ret_port);

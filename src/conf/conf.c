@@ -243,7 +243,7 @@ static int parse_impair(struct reader *r, const struct schema_key *key, const st
 	struct conf_impair *impair = ret;
 
 	if (impair_parse(v->text, &impair->config, error))
-		return reader_fail(r, v->place, "%s: %s", key->name, error);
+		return reader_fail(r, v->place, "%s: %s", key->name, VISIBLE(error));
 	impair->on = strcmp(impair_format(text, &impair->config), "none") != 0;
 	return 0;
 }

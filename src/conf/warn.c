@@ -127,8 +127,10 @@ static int warn_patterns(struct reader *r, struct conf *c)
 			if (is_shell_pattern(pattern))
 				error = warn(r, c, reader_place(r, &p->match[n]),
 					     "match '%s' is a regular expression; for every name "
-					     "that begins so write '%.*s.*'",
-					     VISIBLE(pattern), (int)strlen(pattern) - 1, pattern);
+					     "that begins so write '%s.*'",
+					     VISIBLE(pattern),
+					     visible((char[CONF_TEXT]){ 0 }, CONF_TEXT, pattern,
+						     strlen(pattern) - 1));
 		}
 	}
 	return error;

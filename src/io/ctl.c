@@ -270,17 +270,53 @@ u64 ctl_listeners_lost(const struct ctl *c)
 	return c->lost;
 }
 
+/* Who has read all that there was gets as much as the kernel takes, however much that is; how much that was.
+ * -1: it is gone. */
+static ssize_t listener_send(struct client *client, const char *lines, size_t size)
+{
+	ssize_t sent = send(client->fd, lines, size, MSG_DONTWAIT | MSG_NOSIGNAL);
+
+	if (sent >= 0)
+		return sent;
+	if (errno == EAGAIN)
+		return 0;
+	client_close(client);
+	return -1;
+}
+
+/* For what it has not read, and so much more. Who had read everything may get more at once than it may leave. */
+static bool listener_room(struct client *client, size_t size)
+{
+	char *room;
+
+	if (client->size + size <= client->room)
+		return true;
+	if (client->size || size > CTL_BURST)
+		return false;
+	room = realloc(client->answer, size + CTL_BACKLOG);
+	if (!room)
+		return false;
+	client->answer = room;
+	client->room = size + CTL_BACKLOG;
+	return true;
+}
+
 static void listener_tell(struct ctl *c, struct client *client, u64 now, const char *lines,
 			  size_t size)
 {
 	bool resting = client->size == 0;
+	ssize_t sent = resting ? listener_send(client, lines, size) : 0;
 
+	if (sent < 0 || (size_t)sent == size)
+		return;
+	lines += sent;
+	size -= (size_t)sent;
 	if (client->told) {
 		memmove(client->answer, client->answer + client->told, client->size - client->told);
 		client->size -= client->told;
 		client->told = 0;
 	}
-	if (client->size + size > client->room) {
+	if (!listener_room(client, size)) {
 		listener_lost(c, client);
 		return;
 	}

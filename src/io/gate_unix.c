@@ -141,8 +141,10 @@ static void remember_reply(struct gate_unix *u, const struct msghdr *message)
 {
 	if (u->type != UNIX_DGRAM || message->msg_namelen <= offsetof(struct sockaddr_un, sun_path))
 		return;
-	memcpy(&u->reply_to, message->msg_name, message->msg_namelen);
-	u->reply_size = message->msg_namelen;
+	/* One more than there is, for a path of 108 characters: without a 0 behind it, it is valid, too. */
+	u->reply_size = message->msg_namelen < sizeof(u->reply_to) ? message->msg_namelen :
+								     (socklen_t)sizeof(u->reply_to);
+	memcpy(&u->reply_to, message->msg_name, u->reply_size);
 }
 
 static enum look look_failed(const struct gate_unix *u, int error)
@@ -176,7 +178,7 @@ static enum look look_send(struct gate_unix *u, struct sender *s, u64 now, struc
 static enum look look_once(struct gate_unix *u, struct sender *s, u64 now)
 {
 	struct buf *b = gate_buf(&u->gate);
-	struct sockaddr_un from;
+	struct sockaddr_storage from; /* a byte more than sockaddr_un may be told of */
 	struct iovec vector;
 	struct msghdr message = {
 		.msg_name = &from, .msg_namelen = sizeof(from), .msg_iov = &vector, .msg_iovlen = 1

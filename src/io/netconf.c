@@ -185,7 +185,8 @@ static struct rtnl_addr *make_address(u32 ifindex, const struct prefix *p)
 	return a;
 }
 
-int netconf_add_address(struct netconf *c, u32 ifindex, const struct prefix *address)
+/* The address with the length of its on-link prefix, to which the kernel adds a route. */
+static int netconf_add_address(struct netconf *c, u32 ifindex, const struct prefix *address)
 {
 	struct rtnl_addr *a = make_address(ifindex, address);
 	struct nl_msg *m = NULL;
@@ -306,8 +307,9 @@ static int route_exists(struct netconf *c, u32 ifindex, const struct prefix *des
 		return 0;
 	if_indextoname(ifindex, own);
 	if_indextoname(over, name);
-	log_errorx("%s: there is a route to %s over %s already%s", own, prefix_text(destination),
-		   name, destination->bits ? "" : ": route its two halves instead (/1)");
+	log_warnx("%s: there is a route to %s over %s already, which is kept%s", own,
+		  prefix_text(destination), name,
+		  destination->bits ? "" : ": route its two halves instead (/1)");
 	return -EEXIST;
 }
 
@@ -382,7 +384,9 @@ int netconf_apply(struct netconf *c, const struct netconf_link *wanted,
 		r = netconf_add_address(c, ifindex, &wanted->addresses[i]);
 	if (r == 0)
 		r = netconf_set_up(c, ifindex, true);
-	for (size_t i = 0; i < wanted->route_count && r == 0; i++)
+	for (size_t i = 0; i < wanted->route_count && r == 0; i++) {
 		r = netconf_add_route(c, ifindex, &wanted->routes[i]);
+		r = r == -EEXIST ? 0 : r;
+	}
 	return r;
 }

@@ -64,7 +64,8 @@ static int number_parse(const char *text, u32 max, u32 *ret)
 	return 0;
 }
 
-int port_parse(const char *text, u16 *ret)
+/* "0".."65535". */
+static int port_parse(const char *text, u16 *ret)
 {
 	u32 value;
 

@@ -272,6 +272,7 @@ int config_apply(struct daemon *d, struct conf *conf, struct conf_error *ret_err
 	error = tunnels_open(d, &error_text);
 	if (error && !ret)
 		*ret_error = error_text;
+	tunnels_follow_mtu(d); /* a tunnel may have other peers */
 	configure_links(d, &before);
 	return ret ? ret : error;
 }

@@ -30,6 +30,7 @@ static u64 next_expiry(const struct daemon *d)
 	u64 next = time_min(engine_next_expiry(d->engine), ctl_next_expiry(d->ctl));
 
 	next = time_min(next, time_min(d->next_scan, d->next_retry));
+	next = time_min(next, d->next_gate);
 	next = time_min(next, ports_next_expiry(d));
 	next = time_min(next, time_min(d->next_count, events_next_expiry(d)));
 	return time_min(time_min(next, d->next_mtu), tunnels_next_expiry(d));
@@ -69,6 +70,8 @@ static void run_timers(struct daemon *d)
 		scan(d);
 	if (d->now >= d->next_retry)
 		links_retry(d);
+	if (d->now >= d->next_gate)
+		tunnels_retry(d);
 	if (d->now >= d->next_mtu)
 		tunnels_follow_mtu(d);
 	if (d->now >= d->next_count)
@@ -361,6 +364,7 @@ int daemon_start(struct daemon *d, struct conf *conf, const char *conf_path)
 			      .armed = TIME_NEVER,
 			      .next_retry = TIME_NEVER,
 			      .next_mtu = TIME_NEVER,
+			      .next_gate = TIME_NEVER,
 			      .next_count = TIME_NEVER,
 			      .now = clock_now(),
 			      .conf_path = conf_path };

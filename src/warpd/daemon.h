@@ -55,7 +55,7 @@
 /* An engine's interface and its socket. */
 struct link {
 	bool used;
-	bool blocked; /* the socket's buffer is full: wait until it is writable */
+	bool blocked; /* a socket's buffer is full: `write` waits until that is writable */
 	u8 iface;
 	struct netmon_address address;
 	struct udp *udp;
@@ -102,6 +102,7 @@ struct tunnel_slot {
 	ev_io io;
 	u32 handed; /* links over which something has left the engine, perhaps not the host */
 	u64 marks[MAX_IFACES]; /* what these had been handed then */
+	u64 handed_at;         /* when something was handed over last */
 };
 
 struct spin {
@@ -128,9 +129,9 @@ struct daemon {
 	struct ctl *ctl;
 	struct events *events; /* NULL: nobody has listened yet */
 	int timer_fd;
-	u64 next_scan, next_retry, next_mtu; /* TIME_NEVER: not wanted */
-	u64 next_count;                      /* of data against quotas */
-	u64 armed;                           /* what the timer is set to */
+	u64 next_scan, next_retry, next_mtu, next_gate; /* TIME_NEVER: not wanted */
+	u64 next_count;                                 /* of data against quotas */
+	u64 armed;                                      /* what the timer is set to */
 	u64 next_host_id;
 	struct spin spin;
 
@@ -198,7 +199,8 @@ void links_retry(struct daemon *d);
 /* All sockets anew, after a change of their options. */
 void links_reopen(struct daemon *d);
 void links_close(struct daemon *d);
-void link_set_blocked(struct daemon *d, struct link *l, bool blocked);
+/* full: the one of its sockets that takes no more, NULL: none. */
+void link_set_blocked(struct daemon *d, struct link *l, const struct udp *full);
 /* Reads one batch from one of its sockets; how many bytes that were, 0: nothing waits any more. */
 u32 link_read(struct daemon *d, struct link *l, struct udp *udp, u16 socket);
 
@@ -238,8 +240,6 @@ void ports_close(struct daemon *d);
 
 /* --- policy.c --- */
 
-/* The first item of interfaces.policy that matches, or NULL. */
-const struct conf_policy *policy_of(const struct daemon *d, const char *ifname);
 /* Tells the engine what holds for a link that has just been added, for all of them. */
 void policy_apply(struct daemon *d, struct link *l);
 void policy_configure(struct daemon *d);
@@ -289,7 +289,7 @@ int tunnels_open(struct daemon *d, struct conf_error *ret_error);
 void tunnels_retry(struct daemon *d);
 /* The gates' MTUs, to what the tunnels carry in one datagram. Up at once, down only when it stays so
  * for MTU_PATIENCE: a new path is not known to carry much for a moment, and meanwhile packets that
- * are too large go in fragments. */
+ * are too large go in fragments. (tunnels_open does not wait where a gate has got another tunnel.) */
 void tunnels_follow_mtu(struct daemon *d);
 void tunnels_close(struct daemon *d);
 /* Of gates that hold payloads back on purpose. */

@@ -58,7 +58,7 @@ static bool send_batch(struct daemon *d, struct link *l)
 	if (sent == count)
 		return true;
 	if (error == EAGAIN) {
-		link_set_blocked(d, l, true);
+		link_set_blocked(d, l, udp);
 		return false;
 	}
 	engine_send_failed(d->engine, d->now, l->iface, error);
@@ -171,7 +171,7 @@ static void wait_for_links(struct daemon *d)
 	for (i = 0; i < MAX_IFACES; i++) {
 		if (d->links[i].used && d->links[i].blocked)
 			fds[count++] =
-				(struct pollfd){ .fd = udp_fd(d->links[i].udp), .events = POLLOUT };
+				(struct pollfd){ .fd = d->links[i].write.fd, .events = POLLOUT };
 	}
 	poll(fds, count, 10);
 	for (i = 0; i < MAX_IFACES; i++)

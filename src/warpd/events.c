@@ -78,8 +78,8 @@ static json_t *path_numbers(const struct path_view *v)
 	return along;
 }
 
-/* Those that have never answered are no news. */
-static void add_path(const struct daemon *d, json_t *picture, const char *peer,
+/* Those that have never answered are no news. number: of the path, for two that are relayed may look the same. */
+static void add_path(const struct daemon *d, json_t *picture, const char *peer, u32 number,
 		     const struct path_view *v)
 {
 	bool up = v->state == PATH_LIVE || v->state == PATH_DEGRADED;
@@ -90,8 +90,9 @@ static void add_path(const struct daemon *d, json_t *picture, const char *peer,
 	if (v->state == PATH_PROBING || !engine_view_iface(d->engine, v->iface, &iface))
 		return;
 	snprintf(remote, sizeof(remote), "%s", endpoint_text(&v->remote));
-	snprintf(key, sizeof(key), "%s %s %s %s %s", peer, iface.name, endpoint_text(&iface.local),
-		 remote, path_origin_name(v->origin));
+	snprintf(key, sizeof(key), "%s %s %s %s %s %u", peer, iface.name,
+		 endpoint_text(&iface.local), remote, path_origin_name(v->origin),
+		 v->origin == PATH_FROM_RELAY ? number : 0);
 	thing = add(picture, "path", key, NULL);
 	set_path(thing, peer, &iface, v);
 	set_text(thing, "state", path_state_name(v->state));
@@ -124,7 +125,7 @@ static void add_peers(const struct daemon *d, json_t *picture)
 		set_text(thing, "state", peer_state(&peer));
 		for (i = 0; i < MAX_PEER_PATHS; i++) {
 			if (engine_view_path(d->engine, n, i, &path))
-				add_path(d, picture, peer.name, &path);
+				add_path(d, picture, peer.name, i, &path);
 		}
 	}
 }

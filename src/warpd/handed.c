@@ -12,10 +12,17 @@
 #include "warpd/daemon.h"
 
 #define LOOK_AGAIN (200 * NS_PER_US)
+#define LOOK_MOST (10 * NS_PER_MS) /* a link that stands still is looked at ever less often: */
+#define LOOK_PART 64u /* of the time that it has taken already, which costs no more than that */
 
 static bool has_left(const struct link *l, u64 mark)
 {
 	return !l->used || link_queued(l) <= l->handed - mark;
+}
+
+static u64 patience(u64 taken)
+{
+	return taken / LOOK_PART < LOOK_AGAIN ? LOOK_AGAIN : time_min(taken / LOOK_PART, LOOK_MOST);
 }
 
 u64 handed_waits(void *ctx, u16 tunnel)
@@ -38,5 +45,7 @@ u64 handed_waits(void *ctx, u16 tunnel)
 		if (has_left(&d->links[n], slot->marks[n]))
 			slot->handed = 0;
 	}
-	return slot->handed ? d->now + LOOK_AGAIN : 0;
+	if (fresh)
+		slot->handed_at = d->now;
+	return slot->handed ? d->now + patience(d->now - slot->handed_at) : 0;
 }

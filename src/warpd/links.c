@@ -72,17 +72,18 @@ static void on_writable(struct ev_loop *loop, ev_io *w, int events)
 	struct daemon *d = daemon_of(loop);
 
 	(void)events;
-	link_set_blocked(d, w->data, false);
+	link_set_blocked(d, w->data, NULL);
 	drain(d);
 }
 
-void link_set_blocked(struct daemon *d, struct link *l, bool blocked)
+void link_set_blocked(struct daemon *d, struct link *l, const struct udp *full)
 {
-	l->blocked = blocked;
-	if (blocked)
-		ev_io_start(d->loop, &l->write);
-	else
-		ev_io_stop(d->loop, &l->write);
+	l->blocked = full != NULL;
+	ev_io_stop(d->loop, &l->write);
+	if (!full)
+		return;
+	ev_io_set(&l->write, udp_fd(full), EV_WRITE);
+	ev_io_start(d->loop, &l->write);
 }
 
 /* --- opening and closing ------------------------------------------------------------------ */

@@ -33,7 +33,8 @@ static bool matches(const struct conf_policy *p, const char *ifname)
 	return ret;
 }
 
-const struct conf_policy *policy_of(const struct daemon *d, const char *ifname)
+/* The first item of interfaces.policy that matches, or NULL. */
+static const struct conf_policy *policy_of(const struct daemon *d, const char *ifname)
 {
 	const struct conf_interfaces *conf = &d->conf->interfaces;
 
@@ -79,16 +80,14 @@ bool policy_used(const struct daemon *d, const struct link *l, u64 *ret_used)
 
 /* --- applying ----------------------------------------------------------------------------- */
 
-static void tell_quota(const struct link *l, bool used_up)
+/* Of a link that has a quota; one that had one may have no policy any more. */
+static void tell_used_up(const struct link *l)
 {
 	const char *now_is = l->policy->over_quota == COST_BARRED ? "carries nothing more" :
 								    "is only a backup";
 
-	if (used_up)
-		log_warnx("%s: the quota of this month, %.3f GB, is used up: it %s",
-			  l->address.ifname, (double)l->policy->monthly_quota / 1e9, now_is);
-	else
-		log_info("%s: a new month, or quota: it is used again", l->address.ifname);
+	log_warnx("%s: the quota of this month, %.3f GB, is used up: it %s", l->address.ifname,
+		  (double)l->policy->monthly_quota / 1e9, now_is);
 }
 
 static void apply(struct daemon *d, struct link *l)
@@ -100,8 +99,10 @@ static void apply(struct daemon *d, struct link *l)
 	used_up = policy_used(d, l, &used) && used >= l->policy->monthly_quota;
 	if (used_up && policy.cost < l->policy->over_quota)
 		policy.cost = l->policy->over_quota;
-	if (used_up != l->used_up)
-		tell_quota(l, used_up);
+	if (used_up && !l->used_up)
+		tell_used_up(l);
+	else if (l->used_up && !used_up)
+		log_info("%s: a new month, or quota: it is used again", l->address.ifname);
 	l->used_up = used_up;
 	if (memcmp(&policy, &l->applied, sizeof(policy)) == 0)
 		return;

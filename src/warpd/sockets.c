@@ -89,6 +89,8 @@ static void close_socket(struct daemon *d, struct extra **at)
 	if (!x)
 		return;
 	*at = x->next;
+	if (x->link->blocked && x->link->write.fd == udp_fd(x->udp))
+		link_set_blocked(d, x->link, NULL);
 	ev_io_stop(d->loop, &x->read);
 	udp_close(x->udp);
 	free(x);

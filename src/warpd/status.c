@@ -428,6 +428,7 @@ static json_t *tunnels(const struct daemon *d)
 		json_object_set_new(tunnel, "name", json_string(v.name));
 		json_object_set_new(tunnel, "id", number(v.id));
 		json_object_set_new(tunnel, "gate", json_string(gate_describe(&conf->gate, gate)));
+		json_object_set_new(tunnel, "gate_open", json_boolean(d->tunnels[i]->gate != NULL));
 		json_object_set_new(tunnel, "mode",
 				    json_string(v.target.within ? "auto" :
 						v.stripe        ? "stripe" :

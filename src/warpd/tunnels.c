@@ -2,8 +2,8 @@
 /*
  * tunnels.c - the tunnels of the configuration and the gate of each.
  *
- * A tunnel without its gate (another program has the port) drops what arrives, and the gate is
- * tried again at every scan. The start does not accept that, a reload does.
+ * A tunnel without its gate (another program has the port, somebody has deleted the device) drops what
+ * arrives, and the gate is tried again. The start does not accept that, a reload does.
  */
 #include "warpd/daemon.h"
 
@@ -15,6 +15,9 @@
 #include "warp/impair_text.h"
 #include "warp/log.h"
 
+#define GATE_SOON (1 * NS_PER_S) /* after it was lost */
+#define GATE_AGAIN (10 * NS_PER_S)
+
 /* --- gates -------------------------------------------------------------------------------- */
 
 static void close_gate(struct daemon *d, struct tunnel_slot *slot)
@@ -22,6 +25,7 @@ static void close_gate(struct daemon *d, struct tunnel_slot *slot)
 	ev_io_stop(d->loop, &slot->io);
 	gate_close(slot->gate);
 	slot->gate = NULL;
+	d->next_gate = time_min(d->next_gate, d->now + GATE_SOON);
 }
 
 static void on_readable(struct ev_loop *loop, ev_io *w, int events)
@@ -119,7 +123,8 @@ static void remove_tunnel(struct daemon *d, struct tunnel_slot *slot)
 static int open_slot(struct daemon *d, struct tunnel_slot *slot, const struct conf_tunnel *conf,
 		     struct conf_error *ret_error)
 {
-	int error = slot->added ? 0 : add_tunnel(d, slot, conf);
+	bool stays = slot->added;
+	int error = stays ? 0 : add_tunnel(d, slot, conf);
 
 	if (error) {
 		snprintf(ret_error->text, sizeof(ret_error->text), "tunnel %s: %s", conf->name,
@@ -129,6 +134,8 @@ static int open_slot(struct daemon *d, struct tunnel_slot *slot, const struct co
 	if (!slot->gate)
 		return open_gate(d, slot, conf, ret_error);
 	slot->gate->tunnel = slot->index;
+	if (!stays) /* another mode has other headers: nothing that may pass in a moment */
+		gate_set_mtu(slot->gate, engine_tunnel_mtu(d->engine, slot->index), true);
 	return 0;
 }
 
@@ -158,22 +165,29 @@ int tunnels_open(struct daemon *d, struct conf_error *ret_error)
 			*ret_error = error_text;
 		}
 	}
+	if (ret)
+		d->next_gate = d->now + GATE_AGAIN;
 	return ret;
 }
 
 void tunnels_retry(struct daemon *d)
 {
 	struct conf_error error_text = { 0 };
+	bool missing = false;
 	size_t i;
 
 	for (i = 0; i < d->conf->tunnel_count; i++) {
 		if (d->tunnels[i]->gate && d->tunnels[i]->added)
 			continue;
-		if (open_slot(d, d->tunnels[i], &d->conf->tunnels[i], &error_text) < 0)
-			log_warnx("%s", error_text.text);
-		else
+		if (open_slot(d, d->tunnels[i], &d->conf->tunnels[i], &error_text) == 0) {
 			log_info("tunnel %s: its gate is open", d->conf->tunnels[i].name);
+			continue;
+		}
+		missing = true;
+		if (error_text.text[0])
+			log_warnx("%s", error_text.text);
 	}
+	d->next_gate = missing ? d->now + GATE_AGAIN : TIME_NEVER;
 }
 
 void tunnels_follow_mtu(struct daemon *d)

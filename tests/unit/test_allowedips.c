@@ -284,25 +284,6 @@ static void random_ipv6_prefixes_give_what_a_list_gives(void **state)
 		work_at_random(6, seed);
 }
 
-static void a_prefix_contains_what_starts_like_it(void **state)
-{
-	struct test_random r = { 5 };
-	struct prefix p = prefix("10.0.0.0", 40);
-	struct address a = test_address("10.0.0.0");
-
-	(void)state;
-	assert_false(prefix_contains(&p, &a)); /* too long for its family */
-	for (u32 i = 0; i < 2000; i++) {
-		u8 family = i % 2 ? 4 : 6;
-
-		a = random_address(&r, family);
-		p.address = i % 3 ? a : random_address(&r, i % 5 ? family : 4);
-		p.address.bytes[test_random_below(&r, 4)] ^= (u8)test_random_below(&r, 2);
-		p.bits = (u8)test_random_below(&r, family == 4 ? 33 : 129);
-		assert_int_equal(prefix_contains(&p, &a), start_alike(&p.address, &a, p.bits));
-	}
-}
-
 /* --- packets ----------------------------------------------------------------------------- */
 
 #define IPV4 "45 00 0018 0000 0000 40 11 0000 0a2c0001 c0000207 01020304"
@@ -388,7 +369,6 @@ int main(void)
 		with_table(without_memory_the_table_stays_as_it_was),
 		with_table(random_ipv4_prefixes_give_what_a_list_gives),
 		with_table(random_ipv6_prefixes_give_what_a_list_gives),
-		cmocka_unit_test(a_prefix_contains_what_starts_like_it),
 		cmocka_unit_test(packets_of_both_families_tell_source_and_destination),
 		cmocka_unit_test(a_packet_cut_anywhere_is_refused),
 		cmocka_unit_test(what_is_no_ip_packet_is_refused),

@@ -275,6 +275,8 @@ static const struct mistake {
 	{ IMPAIR("dely 20ms"), "3:47", "impair: 'dely' is no impairment; is it 'delay'?" },
 	{ IMPAIR("loss 5"), "3:47",
 	  "impair: loss needs a percentage such as 1% or 0.05%, not '5'" },
+	{ IMPAIR("delay \\u0512s"), "3:47",
+	  "impair: delay needs a time such as 20ms or 500us, not '\\xd4\\x92s'" },
 	{ IMPAIR("queue 5ms"), "3:47", "impair: queue needs a rate" },
 	{ HEAD PEER "tunnels: { name: v, impair: loss 1%, gate: { path: /v } }\n", "3:21",
 	  "impair has no meaning with a Unix gate" },

@@ -235,9 +235,61 @@ static void a_listener_that_does_not_read_is_sent_away(void **state)
 	ctl_readable(ctl, 1);
 }
 
+/* So many bytes are there, as it reads on. */
+static void read_all(int fd, size_t total, u64 now)
+{
+	static char text[65536];
+
+	while (total > 0) {
+		ssize_t size = recv(fd, text, sizeof(text), 0);
+
+		assert_true(size > 0);
+		total -= (size_t)size;
+		ctl_readable(ctl, now);
+	}
+}
+
+/* As when a thousand peers connect at once: however promptly it reads, it cannot do so in between. */
+static void a_listener_that_reads_may_be_told_much_at_once(void **state)
+{
+	static char lines[1000001];
+	int fd = listener();
+
+	(void)state;
+	memset(lines, 'x', sizeof(lines) - 2);
+	lines[sizeof(lines) - 2] = '\n';
+	ctl_tell(ctl, 1, lines);
+	assert_int_equal(ctl_listeners(ctl), 1);
+	read_all(fd, sizeof(lines) - 1, 2);
+	assert_int_equal(ctl_next_expiry(ctl), TIME_NEVER);
+	close(fd);
+	ctl_readable(ctl, 2);
+}
+
+/* Much has happened at once; it reads on, and a tenth of a second later something more happens. */
+static void a_listener_that_is_still_reading_is_told_more(void **state)
+{
+	static char lines[1000001], text[65536];
+	size_t total = sizeof(lines) - 1 + 5;
+	int fd = listener();
+
+	(void)state;
+	memset(lines, 'x', sizeof(lines) - 2);
+	lines[sizeof(lines) - 2] = '\n';
+	ctl_tell(ctl, 1, lines);
+	total -= (size_t)recv(fd, text, sizeof(text), 0);
+	ctl_readable(ctl, 2);
+	ctl_tell(ctl, 3, "more\n");
+	assert_int_equal(ctl_listeners(ctl), 1);
+	read_all(fd, total, 4);
+	assert_int_equal(ctl_next_expiry(ctl), TIME_NEVER);
+	close(fd);
+	ctl_readable(ctl, 4);
+}
+
 static void a_listener_that_reads_again_misses_nothing(void **state)
 {
-	static char line[1001], text[65536];
+	static char line[1001];
 	size_t total = 0;
 	int fd = listener();
 
@@ -252,13 +304,7 @@ static void a_listener_that_reads_again_misses_nothing(void **state)
 		ctl_tell(ctl, 1, line);
 		total += sizeof(line) - 1;
 	}
-	while (total > 0) {
-		ssize_t size = recv(fd, text, sizeof(text), 0);
-
-		assert_true(size > 0);
-		total -= (size_t)size;
-		ctl_readable(ctl, 2);
-	}
+	read_all(fd, total, 2);
 	assert_int_equal(ctl_listeners(ctl), 1);
 	assert_int_equal(ctl_next_expiry(ctl), TIME_NEVER);
 	close(fd);
@@ -340,6 +386,8 @@ int main(void)
 		TEST(one_client_too_many_is_turned_away),
 		TEST(listeners_are_told_lines_until_they_go),
 		TEST(a_listener_that_does_not_read_is_sent_away),
+		TEST(a_listener_that_reads_may_be_told_much_at_once),
+		TEST(a_listener_that_is_still_reading_is_told_more),
 		TEST(a_listener_that_reads_again_misses_nothing),
 		TEST(a_listener_that_stands_still_is_sent_away_in_time),
 		TEST(listeners_leave_places_to_questions),

@@ -453,6 +453,35 @@ static void dgram_answers_the_last_sender_with_a_name(void **state)
 	close(unnamed);
 }
 
+/* Of 108 characters: no 0 is behind it (unix(7)). */
+static void dgram_answers_a_sender_with_the_longest_name(void **state)
+{
+	struct sockaddr_un name = name_of(gate_path), mine;
+	int fd = socket(AF_UNIX, SOCK_DGRAM, 0);
+	const size_t length = strlen(gate_path);
+	char path[sizeof(mine.sun_path) + 1];
+	struct delivery d;
+	u8 byte;
+
+	(void)state;
+	start(UNIX_DGRAM);
+	mine = name_of(gate_path);
+	memset(mine.sun_path + length, 'x', sizeof(mine.sun_path) - length);
+	assert_int_equal(bind(fd, (struct sockaddr *)&mine, sizeof(mine)), 0);
+	assert_int_equal(sendto(fd, "a", 1, 0, (struct sockaddr *)&name, sizeof(name)), 1);
+	turn();
+	drain();
+	assert_int_equal(fake.sent, 1);
+	d = fake_delivery(pool, 5, 7);
+	gate_deliver(gate, &d);
+	gate_flush(gate);
+	assert_int_equal(recv(fd, &byte, 1, MSG_TRUNC | MSG_DONTWAIT), 5);
+	close(fd);
+	memcpy(path, mine.sun_path, sizeof(mine.sun_path));
+	path[sizeof(mine.sun_path)] = 0;
+	unlink(path);
+}
+
 static void dgram_payload_is_consumed_only_when_it_has_left(void **state)
 {
 	struct sockaddr_un name = name_of(gate_path);
@@ -566,6 +595,7 @@ int main(void)
 		TEST(slow_reader_loses_and_delays_nobody),
 		TEST(one_client_too_many_is_turned_away),
 		TEST(dgram_answers_the_last_sender_with_a_name),
+		TEST(dgram_answers_a_sender_with_the_longest_name),
 		TEST(dgram_payload_is_consumed_only_when_it_has_left),
 		TEST(mode_is_as_configured_and_the_name_goes_with_the_gate),
 		TEST(what_is_not_a_socket_stays),

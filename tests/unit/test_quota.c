@@ -3,6 +3,7 @@
  * test_quota.c - data volumes are counted by month, kept over restarts, and survive wrong clocks and
  * damaged files.
  */
+#include <poll.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -10,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/inotify.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -238,26 +240,55 @@ static void more_links_than_there_is_room_for_forget_the_least(void **state)
 	quota_close(q);
 }
 
+/* How often the file was written, and the folder synced behind it, since it was asked last; waits up to
+ * wait (ms) for the first. */
+static u32 written(int notify, int wait)
+{
+	struct pollfd ready = { .fd = notify, .events = POLLIN };
+	union {
+		struct inotify_event first;
+		char bytes[4096];
+	} events;
+	bool moved = false;
+	u32 count = 0;
+
+	while (poll(&ready, 1, count ? 0 : wait) > 0) {
+		const ssize_t size = read(notify, events.bytes, sizeof(events.bytes));
+
+		assert_true(size > 0);
+		for (ssize_t at = 0; at < size;) {
+			const struct inotify_event *event = (const void *)(events.bytes + at);
+
+			moved |= (event->mask & IN_MOVED_TO) != 0;
+			count += moved && event->mask & IN_CLOSE_NOWRITE ? 1 : 0;
+			moved &= !(event->mask & IN_CLOSE_NOWRITE);
+			at += (ssize_t)(sizeof(*event) + event->len);
+		}
+	}
+	return count;
+}
+
 static void it_is_written_while_it_runs_at_most_once_a_minute(void **state)
 {
+	const int notify = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
 	struct quota *q = quota_open(folder), *other;
 	u64 now = 5 * NS_PER_S;
 
 	(void)state;
+	assert_true(inotify_add_watch(notify, folder, IN_MOVED_TO | IN_CLOSE_NOWRITE) >= 0);
 	quota_add(q, "wwan0", 10, at(2026, 11, 3));
 	quota_save(q, now);
-	for (u32 i = 0; i < 2000 && access(file, F_OK); i++)
-		usleep(1000);
+	assert_int_equal(written(notify, 10000), 1);
 	other = quota_open(folder);
 	assert_true(quota_used(other, "wwan0", at(2026, 11, 3)) == 10);
 	quota_close(other);
-	unlink(file);
+	assert_int_equal(written(notify, 0), 0);
 	quota_add(q, "wwan0", 10, at(2026, 11, 3));
 	quota_save(q, now + 59 * NS_PER_S);
-	usleep(10000);
-	assert_int_equal(access(file, F_OK), -1);
+	quota_add(q, "wwan0", 10, at(2026, 11, 3));
 	quota_close(q);
-	assert_int_equal(access(file, F_OK), 0);
+	assert_int_equal(written(notify, 0), 1); /* when it closed */
+	close(notify);
 }
 
 int main(void)

@@ -34,7 +34,7 @@ static void show_mechanism(struct page *p, const json_t *plan)
 	const double copies = page_number(p, plan, "again_copies");
 
 	if (shards) {
-		fprintf(p->out, "shards, %s of %s rebuild, within %s ms, over ",
+		fprintf(p->out, "shards, %s of %s rebuild, within %s, over ",
 			whole(page_number(p, shards, "required")),
 			whole(page_number(p, shards, "num")),
 			milliseconds(page_number(p, shards, "max_delay") * 1000));
@@ -94,7 +94,7 @@ void show_auto(struct page *p, const json_t *target)
 	if (!target)
 		return;
 	fprintf(p->out,
-		"  target: at most %s lost or later than %s ms, at most %.2f datagrams a payload\n",
+		"  target: at most %s lost or later than %s, at most %.2f datagrams a payload\n",
 		SHARE(page_number(p, target, "residual_loss")),
 		milliseconds(page_number(p, target, "within") * 1000),
 		page_number(p, target, "max_overhead"));

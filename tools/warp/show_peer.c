@@ -230,7 +230,7 @@ void show_tunnel(struct page *p, const json_t *t)
 	fprintf(p->out, "\ntunnel %s: id %s, %s, %s on ", page_text(p, t, "name"),
 		whole(page_number(p, t, "id")), page_text(p, t, "gate"), page_text(p, t, "mode"));
 	if (shards && page_number(p, shards, "num") > 0)
-		fprintf(p->out, "a path each, %s of %s rebuild, within %s ms",
+		fprintf(p->out, "a path each, %s of %s rebuild, within %s",
 			whole(page_number(p, shards, "required")),
 			whole(page_number(p, shards, "num")),
 			milliseconds(page_number(p, shards, "max_delay") * 1000));
@@ -246,6 +246,8 @@ void show_tunnel(struct page *p, const json_t *t)
 	else
 		fputs("all", p->out);
 	fputc('\n', p->out);
+	if (!page_flag(p, t, "gate_open") && json_object_get(t, "gate_open"))
+		fputs("  GATE NOT OPEN: what comes is dropped; see the log\n", p->out);
 	show_auto(p, target);
 	show_impair(p, t);
 	show_counters(p, t);

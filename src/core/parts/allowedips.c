@@ -64,12 +64,6 @@ static unsigned common_bits(const u8 *a, const u8 *b, unsigned max)
 	return bits;
 }
 
-bool prefix_contains(const struct prefix *prefix, const struct address *address)
-{
-	return prefix->address.family == address->family && prefix->bits <= address_bits(address) &&
-	       same_start(prefix->address.bytes, address->bytes, prefix->bits);
-}
-
 struct allowedips *allowedips_create(const struct allocator *a)
 {
 	struct allowedips *t = mem_alloc(a, sizeof(*t));

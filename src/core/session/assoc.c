@@ -31,7 +31,7 @@ void assoc_init(struct assoc *a, const u8 remote_key[static KEY_SIZE],
 	a->retry_at = TIME_NEVER;
 }
 
-void assoc_cancel_initiation(struct hub *hub, struct assoc *a)
+static void assoc_cancel_initiation(struct hub *hub, struct assoc *a)
 {
 	struct initiation *in = a->initiation;
 

@@ -151,11 +151,6 @@ void hub_destroy(struct hub *hub)
 	mem_free(&a, hub, sizeof(*hub));
 }
 
-const struct identity *hub_identity(const struct hub *hub)
-{
-	return &hub->options.identity;
-}
-
 /* --- transport ------------------------------------------------------------------------------ */
 
 static enum drop_reason reason_of(enum replay_verdict verdict)

@@ -83,7 +83,6 @@ struct slot *hub_slot(struct hub *hub, u32 index);
 /* Wipes, frees, and releases the index. NULL is allowed. */
 void hub_session_destroy(struct hub *hub, struct session *session);
 
-void assoc_cancel_initiation(struct hub *hub, struct assoc *a);
 /* session becomes current, current becomes previous. */
 void assoc_make_current(struct hub *hub, struct assoc *a, struct session *session, u64 now);
 /* Keeps a session that we answered with until it is confirmed. One that may be the answer to a
