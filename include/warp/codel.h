@@ -38,7 +38,5 @@ void codel_init(struct codel *c, u64 target, u64 interval);
 bool codel_judge(struct codel *c, u64 now, u64 sojourn, u32 backlog, u32 quantum);
 /* The queue has been found empty. */
 void codel_empty(struct codel *c);
-/* Whether it stood for too long when it was last asked about. */
-bool codel_congested(const struct codel *c);
 
 #endif

@@ -44,15 +44,11 @@ u64 fairq_bytes(const struct fairq *q);
 const struct fairq_item *fairq_next(struct fairq *q);
 /* The oldest of the line with most bytes, or NULL. */
 const struct fairq_item *fairq_fattest(struct fairq *q);
-/* Who is first in the line that like is, or was, in; NULL: nobody. */
-const struct fairq_item *fairq_first(const struct fairq *q, const struct fairq_item *like);
-/* How many bytes its line has, itself included. */
-u64 fairq_line(const struct fairq *q, const struct fairq_item *item);
-/* The item that one of these has told last. */
+/* The item that one of the two has told last. */
 void fairq_take(struct fairq *q, const struct fairq_item *item);
-/* Takes out the oldest payload of the line with most bytes, of which nothing has been taken yet, and tells
- * its first item; how many it had, 0: there is none. */
-u32 fairq_cut(struct fairq *q, struct fairq_item *ret);
+/* Takes out the oldest payload of item's line of which nothing has been taken yet, and tells its first
+ * item; how many it had, 0: there is none. */
+u32 fairq_cut(struct fairq *q, const struct fairq_item *item, struct fairq_item *ret);
 /* How long (ns) something may wait in a line that stands; CODEL_TARGET at first. */
 void fairq_set_target(struct fairq *q, u64 target);
 /* Once for each that is about to be sent: is its sender to be told that too much waits, by dropping or

@@ -54,6 +54,8 @@ void flight_clear(struct flight *f, const struct allocator *a);
 bool flight_full(const struct flight *f);
 /* Gets the number f->next. */
 void flight_add(struct flight *f, const struct flight_item *item);
+/* The one that was sent last; there has to be one. */
+const struct flight_item *flight_newest(const struct flight *f);
 /* When the oldest open one was sent; TIME_NEVER: there is none. */
 u64 flight_oldest(const struct flight *f);
 /* patience: how much later, in ns, something has to have been sent that came before the missing one.

@@ -53,12 +53,13 @@ enum path_origin {
 const char *path_origin_name(enum path_origin origin);
 
 #define PATH_PROBES_REMEMBERED 16u
-#define PATH_MUCH (1.0 / 3) /* of what was sent */
 
 struct path_probe {
 	u64 stamp;   /* when it was sent, ns; 0: free or answered */
 	u64 packets; /* sent on the path, this one included */
 	u64 bytes;   /* without it */
+	/* Of these, probes of more than the path was known to carry that were not answered. */
+	u64 beyond, beyond_bytes;
 };
 
 /* Cumulative counts of transport datagrams; a train counts as many as it has. */
@@ -72,12 +73,11 @@ struct path_ledger {
 	bool begun;
 	u64 stamp;          /* of the newest probe accounted for */
 	u64 sent, received; /* newest pair */
+	u64 beyond;         /* of those sent, as in struct path_probe */
 	u64 lost_before;    /* in earlier lives of either end */
 	u64 received_base;  /* our arrivals before the sender's present life */
 	double loss;        /* 0..1, smoothed; outages do not count */
 	double recent;      /* the same, over the last few */
-	u32 much;           /* reports in a row that told of PATH_MUCH lost, or more */
-	u64 unjudged_sent, unjudged_received; /* reports of so little that they wait for others */
 };
 
 struct path {
@@ -104,7 +104,7 @@ struct path {
 	u64 rtt_last;          /* of the newest probe that was answered */
 	struct path_probe probe[PATH_PROBES_REMEMBERED];
 	u32 probe_at;
-	u64 last_stamp;                        /* stamps are unique */
+	u64 last_stamp;                        /* of all its probes */
 	struct path_counts sent;               /* by us */
 	struct transit transit;                /* of probes from the other end */
 	struct path_counts waiting;            /* of these, what a probe sent now would overtake */
@@ -147,11 +147,13 @@ static inline bool path_relayed(const struct path *p)
 	return p->remote.address.family == ADDRESS_RELAY;
 }
 
-/* A probe is being sealed for this path: remembers it, gives its contents and plans the next.
- * busy: the peer exchanges data. idle_interval: between probes when it does not, ns. */
-void path_probe(struct path *p, u64 now, bool busy, u64 idle_interval, struct frame_probe *ret);
+/* A probe is being sealed for this path: remembers it, gives its contents, but for the stamp, which it has, and
+ * plans the next. busy: the peer exchanges data. idle_interval: between probes when it does not, ns. */
+void path_probe(struct path *p, u64 now, bool busy, u64 idle_interval, struct frame_probe *probe);
 /* A padded probe for the MTU: says nothing about life. */
-void path_mtu_probe(struct path *p, u64 now, struct frame_probe *ret);
+void path_mtu_probe(struct path *p, struct frame_probe *probe);
+/* The answer to one. Returns true when the path is known to carry more now. */
+bool path_mtu_answered(struct path *p, u64 now, u64 stamp);
 /* The answer to a probe of the other end that has just been counted as arrived. */
 void path_reply(const struct path *p, const struct frame_probe *probe, const struct endpoint *seen,
 		struct frame_probe_reply *ret);
@@ -162,6 +164,10 @@ void path_session_begins(struct path *p, bool crossed);
 void path_take_probe(struct path *p, const struct frame_probe *probe);
 /* An answer arrived. Returns true when the state has changed. Answers to nothing are ignored. */
 bool path_take_reply(struct path *p, u64 now, const struct frame_probe_reply *reply);
+/* An answer to a probe of this path arrived over another one: shows what is lost here, not that it works. */
+void path_take_counts(struct path *p, const struct frame_probe_reply *reply);
+/* So much of what the other end sends is lost that answers should go over another path as well. */
+bool path_loses_much(const struct path *p);
 /* A handshake went around over this path: as good as an answer. */
 bool path_confirm(struct path *p, u64 now);
 /* The other end has said that it leaves. */
@@ -175,6 +181,9 @@ bool path_expire(struct path *p, u64 now);
 
 /* Of what we sent / of what the other end sent, how many were lost. */
 u64 path_lost_out(const struct path *p);
+/* How many we sent as far as the other end has told, and of them lost, without the probes of larger sizes: that one
+ * of these is lost says nothing of the path (RFC 8899, 3). */
+u64 path_judged_out(const struct path *p, u64 *ret_lost);
 u64 path_lost_in(const struct path *p);
 
 #endif

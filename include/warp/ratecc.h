@@ -21,6 +21,7 @@
 #define WARP_RATECC_H
 
 #include "warp/base.h"
+#include "warp/least.h"
 
 #define RATECC_ROUNDS 10u                 /* of which the best is taken */
 #define RATECC_HISTORY 64u                /* reports remembered */
@@ -48,12 +49,6 @@ struct ratecc_past {
 	u64 sent_at, came_at, came_bytes;
 };
 
-/* The least of some quantity in the last while. */
-struct ratecc_least {
-	i64 now, before; /* in the present period and the one before; INT64_MAX: none */
-	u64 since;       /* when the present one began */
-};
-
 struct ratecc {
 	enum ratecc_mode mode;
 	u32 datagram; /* bytes of a large one */
@@ -65,10 +60,11 @@ struct ratecc {
 	u64 sent_at;
 	u64 idle_at; /* there last was nothing to send, though it was allowed */
 	/* delays */
-	struct ratecc_least way; /* one way, by two clocks */
+	struct least way; /* one way, by two clocks */
 	i64 way_now, way_var;
-	u64 base;  /* round trip without queue, ns; 0: unknown */
-	u64 queue; /* that stood all through the last round, ns */
+	u64 base;     /* round trip without queue, ns; 0: unknown */
+	u64 expected; /* the same, before it is measured; 0: unknown */
+	u64 queue;    /* that stood all through the last round, ns */
 	/* the present round */
 	u32 round_end; /* it ends when this number has come */
 	bool round_begun;
@@ -80,6 +76,7 @@ struct ratecc {
 	/* modes */
 	u32 rounds;       /* in this mode */
 	double before;    /* rate before it backed off, 0: that is over */
+	bool guessed;     /* rate is: nothing has shown yet what is possible */
 	double reference; /* rate before this mode; in STARTUP the best so far */
 	u32 stale;        /* rounds without growth */
 	u32 calm;         /* rounds to CRUISE before the next PROBE */
@@ -91,8 +88,9 @@ struct ratecc {
 
 /* datagram: bytes; rtt: a guess, 0: none. */
 void ratecc_init(struct ratecc *c, u32 datagram, u64 rtt);
-/* After a pause in which nobody knows what the path has become. */
-void ratecc_restart(struct ratecc *c);
+/* After a pause in which nobody knows what the path has become: begins below what it, or one like it, is known
+ * to have carried, bytes a second. */
+void ratecc_restart(struct ratecc *c, u64 known);
 /* When the next datagram may leave; TIME_NEVER: when a report has come. */
 u64 ratecc_when(const struct ratecc *c, u64 under_way);
 void ratecc_sent(struct ratecc *c, u64 now, u32 bytes);
@@ -104,6 +102,10 @@ void ratecc_report(struct ratecc *c, u64 now, const struct ratecc_sample *s);
 u64 ratecc_rate(const struct ratecc *c);
 /* What part of what the path carries has been sent of late: 1 is all. */
 double ratecc_load(const struct ratecc *c, u64 now);
+/* More may be sent than it carries, or a queue stands: what is lost says nothing of the path. */
+bool ratecc_floods(const struct ratecc *c);
+/* The least time on the way of late, by two clocks; INT64_MAX: unknown. */
+i64 ratecc_least_way(const struct ratecc *c);
 /* Bytes that may be under way. */
 u64 ratecc_cap(const struct ratecc *c);
 

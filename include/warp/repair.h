@@ -65,8 +65,6 @@ bool repair_next(struct repair *r, u64 now, struct repair_due *ret);
 /* It has been queued on the paths of mask, in so many copies; a report takes patience. */
 void repair_again(struct repair *r, u64 now, u32 slot, u64 mask, u32 copies, u64 patience);
 u64 repair_next_expiry(const struct repair *r);
-/* Nothing is to be sent again any more. */
-void repair_clear(struct repair *r);
 
 /* How late a report of what goes over this path may be, ns; 0: not known. */
 u64 repair_patience(const struct repair *r, u32 path);

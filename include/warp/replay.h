@@ -13,7 +13,7 @@
 #include "warp/base.h"
 
 #define REPLAY_BITS_PEER 65536u /* 100 kpps x 300 ms of skew between paths, twice */
-#define REPLAY_BITS_MAP 128u
+#define REPLAY_BITS_MAP 512u /* what is relayed over one interface, while a slower one is heard */
 
 enum replay_verdict { REPLAY_FRESH, REPLAY_DUPLICATE, REPLAY_TOO_OLD };
 

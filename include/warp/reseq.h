@@ -14,8 +14,8 @@
 #include "warp/flowhash.h"
 #include "warp/reorder.h"
 
-#define RESEQ_HELD 4096u   /* payloads, of all buckets */
-#define RESEQ_WINDOW 4096u /* sequences ahead, and behind, that are told apart; a power of two */
+#define RESEQ_HELD 4096u    /* payloads, of all buckets */
+#define RESEQ_WINDOW 16384u /* sequences ahead, and behind, that are told apart; a power of two */
 
 enum reseq_order { RESEQ_NONE, RESEQ_LOOSE, RESEQ_STRICT };
 
@@ -37,7 +37,7 @@ void reseq_destroy(const struct allocator *a, struct reseq *r);
 /* How long one may be held, in ns, from now on and also for what is held. */
 void reseq_set_wait(struct reseq *r, u64 wait);
 /* What is to become of a payload with this sequence; RESEQ_PASS counts it as delivered. */
-enum reseq_verdict reseq_ask(struct reseq *r, u8 bucket, u32 sequence);
+enum reseq_verdict reseq_ask(struct reseq *r, u64 now, u8 bucket, u32 sequence);
 /* Was it delivered, or is it held? */
 bool reseq_knows(const struct reseq *r, u8 bucket, u32 sequence);
 /* Takes a payload that is early, and a reference to its buffer; reseq_next() is then to be called. */
@@ -48,8 +48,7 @@ bool reseq_next(struct reseq *r, u64 now, struct reorder_item *ret);
 u64 reseq_next_expiry(const struct reseq *r);
 
 u32 reseq_waiting(const struct reseq *r);
-/* Payloads that were passed over and did not come; that came early or late. */
+/* Payloads that were passed over and did not come. */
 u64 reseq_lost(const struct reseq *r);
-u64 reseq_disordered(const struct reseq *r);
 
 #endif

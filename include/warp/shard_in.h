@@ -22,7 +22,8 @@
 #include "warp/wire.h"
 
 #define SHARD_IN_PAYLOADS 8192u /* how far behind the newest one is remembered; a power of two */
-#define SHARD_IN_BLOCKS 128u    /* a power of two */
+#define SHARD_IN_SPAN (SHARD_IN_PAYLOADS / 2) /* from a block's first payload to its last is less */
+#define SHARD_IN_BLOCKS 128u                  /* a power of two */
 #define SHARD_IN_TIME (2 * NS_PER_S)
 
 struct shard_in;

@@ -14,12 +14,15 @@
 struct store {
 	u8 *bytes;
 	u32 size;
-	u64 head; /* position of what is put next */
+	u64 head;  /* position of what is put next */
+	u64 first; /* what lies before was not taken along when it grew */
 };
 
 /* 0, -ENOMEM. */
 int store_init(struct store *s, const struct allocator *a, u32 size);
 void store_clear(struct store *s, const struct allocator *a);
+/* Twice the size, with what lies there: positions stay, addresses do not. 0; -ENOMEM: it is as it was. */
+int store_grow(struct store *s, const struct allocator *a);
 /* A place in one piece for size bytes, a small part of the ring; what lay there is gone. */
 u8 *store_put(struct store *s, u32 size, u64 *ret_position);
 /* What lies there, or NULL: it is gone. */

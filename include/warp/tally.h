@@ -31,6 +31,7 @@ struct tally {
 	u64 at;                      /* when the highest came */
 	u64 bytes;                   /* of all datagrams */
 	u32 packets;
+	u32 late_run;  /* numbers in a row that are too old to be told of */
 	u32 news;      /* that no report has told of */
 	u64 news_from; /* when the first of these came */
 	u64 gap_at; /* when something was seen to be missing, that no report has told of; 0: nothing */

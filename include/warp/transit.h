@@ -12,13 +12,13 @@
 #define WARP_TRANSIT_H
 
 #include "warp/base.h"
+#include "warp/least.h"
 
 #define TRANSIT_WINDOW (15 * NS_PER_S)
 
 struct transit {
 	bool known;
-	i64 least, before; /* ns: of this window, of the one before it */
-	u64 turn;          /* when the window ends */
+	struct least least; /* ns, of windows of TRANSIT_WINDOW */
 };
 
 /* Something that the sender stamped has come. */

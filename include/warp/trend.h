@@ -9,6 +9,7 @@
 #include "warp/base.h"
 
 #define TREND_WINDOW (10 * NS_PER_S) /* the fastest of one to two windows */
+#define TREND_MOST (30 * NS_PER_S)   /* above it is no queue: the other clock has begun anew */
 
 struct trend {
 	bool begun;
@@ -21,7 +22,7 @@ static inline u64 trend_take(struct trend *t, u64 now, u64 stamp)
 {
 	const u64 took = now - stamp; /* wraps around as the clocks differ */
 
-	if (!t->begun)
+	if (!t->begun || (i64)(took - t->least) > (i64)TREND_MOST)
 		*t = (struct trend){ true, now, took, took };
 	if (now - t->since >= TREND_WINDOW) {
 		t->before = t->least;

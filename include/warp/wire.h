@@ -235,6 +235,7 @@ struct frame_payload {
 };
 
 struct frame_fragment {
+	u8 line; /* not on the wire: of a STRIPE 1 + its bucket, which has sequences of its own */
 	u16 tunnel;
 	u32 sequence;
 	u8 index;

@@ -369,6 +369,136 @@ static void a_target_that_cannot_be_met_is_told(void **state)
 	world_end(&w);
 }
 
+/* Blocks that are open then have been planned for paths that are gone. */
+static void an_interface_goes_while_blocks_are_open(void **state)
+{
+	const struct tunnel_options options = automatic();
+	struct sim_flow *f;
+	struct cost cost;
+	struct world w;
+
+	(void)state;
+	begin(&w, __func__, &options, &cost);
+	for (u32 n = 0; n < 2; n++) {
+		link(&w, n)->out.delay = link(&w, n)->in.delay = MS(35);
+		link(&w, n)->out.loss = 0.03;
+	}
+	f = sim_flow(w.a, 0, MS(1), SIZE, 0);
+	sim_run(w.sim, SECONDS(10));
+	sim_compare(w.sim, plan_of(&w).plan.kind, ==, PLAN_SHARDS);
+	for (u32 n = 0; n < 2; n++) {
+		f->stopped = true;
+		sim_run(w.sim, SECONDS(1));
+		f = sim_flow(w.a, 0, MS(1), SIZE, 2);
+		sim_run(w.sim, MS(2));
+		sim_iface_remove(link(&w, n));
+		sim_run(w.sim, MS(50));
+		sim_iface_add(link(&w, n));
+		sim_run(w.sim, SECONDS(3));
+	}
+	world_end(&w);
+}
+
+/* Its sequences begin anew, wherever that is: what the other end tells is of these, from the first on. */
+static void a_sender_that_is_restarted_hears_of_what_comes(void **state)
+{
+	const struct tunnel_options options = automatic();
+
+	(void)state;
+	for (u32 round = 0; round < 4; round++) {
+		struct sim_flow *f;
+		struct cost cost;
+		struct world w;
+
+		begin(&w, __func__, &options, &cost);
+		sim_rng_seed(&w.sim->rng, w.sim->seed + round);
+		link(&w, 0)->out.loss = link(&w, 1)->out.loss = 0.02;
+		f = sim_flow(w.a, 0, MS(2), SIZE, 0);
+		sim_run(w.sim, SECONDS(5));
+		f->stopped = true;
+		sim_run(w.sim, MS(200));
+		sim_kill(w.a);
+		sim_run(w.sim, SECONDS(1));
+		sim_start(w.a);
+		sim_check(w.sim, world_await_live(w.a, 0, 2, SECONDS(5)));
+		f = sim_flow(w.a, 0, MS(2), SIZE, 0);
+		sim_run(w.sim, SECONDS(20));
+		f->stopped = true;
+		sim_run(w.sim, SECONDS(1));
+		sim_compare(w.sim, plan_of(&w).repair.reported, >, f->accepted * 9 / 10);
+		sim_compare(w.sim, world_lost(f, w.b), <, 40);
+		world_end(&w);
+	}
+}
+
+/* What is sent again after send_deadline is dropped by the other end: then it is of no use. */
+static void nothing_is_planned_that_would_be_too_late(void **state)
+{
+	static const u64 deadlines[] = { 0, MS(50), MS(20) };
+
+	(void)state;
+	for (u32 n = 0; n < ARRAY_SIZE(deadlines); n++) {
+		struct tunnel_options options = automatic();
+		struct sim_flow *f;
+		struct cost cost;
+		struct world w;
+
+		options.send_deadline = deadlines[n];
+		begin(&w, __func__, &options, &cost);
+		link(&w, 0)->out.loss = link(&w, 1)->out.loss = 0.02;
+		f = sim_flow(w.a, 0, MS(2), SIZE, 0);
+		sim_run(w.sim, SECONDS(10));
+		f->stopped = true;
+		f = sim_flow(w.a, 0, MS(2), SIZE, 0);
+		sim_run(w.sim, SECONDS(20));
+		f->stopped = true;
+		sim_run(w.sim, SECONDS(1));
+		sim_compare(w.sim, plan_of(&w).plan.kind, ==, n == 2 ? PLAN_SHARDS : PLAN_REPAIR);
+		sim_compare(w.sim, world_lost(f, w.b), <=, n == 2 ? 20 : 5);
+		world_end(&w);
+	}
+}
+
+/* Bytes that travel over a's costly link, of two that both ends have, while either end sends. */
+static u64 costly_bytes(enum iface_cost cost, u32 costly, bool from_b)
+{
+	const struct tunnel_options plain = { .name = "data" }, options = automatic();
+	struct sim_iface *i;
+	struct sim_flow *f;
+	struct world w;
+	u64 before;
+
+	world_pair(&w, __func__, 2, 2);
+	w.a->tunnel_count = w.b->tunnel_count = 0;
+	sim_tunnel(w.a, from_b ? &plain : &options);
+	sim_tunnel(w.b, from_b ? &options : &plain);
+	i = link(&w, costly);
+	i->policy.cost = cost;
+	world_start(&w, SECONDS(2));
+	sim_check(w.sim, world_await_live(w.a, 0, 4, SECONDS(2)));
+	sim_run(w.sim, SECONDS(3));
+	link(&w, !costly)->out.loss = link(&w, !costly)->in.loss = 0.02;
+	before = i->out.bytes + i->in.bytes;
+	f = sim_flow(from_b ? w.b : w.a, 0, MS(2), SIZE, 0);
+	sim_run(w.sim, SECONDS(10));
+	f->stopped = true;
+	before = i->out.bytes + i->in.bytes - before;
+	world_end(&w);
+	return before;
+}
+
+static void what_the_far_end_pays_counts_as_well(void **state)
+{
+	(void)state;
+	for (u32 n = 0; n < 2; n++) {
+		for (u32 cost = COST_METERED; cost <= COST_BARRED; cost++) {
+			const u64 own = costly_bytes((enum iface_cost)cost, n, false);
+
+			assert_in_range(costly_bytes((enum iface_cost)cost, n, true), 0, 2 * own);
+		}
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -383,6 +513,10 @@ int main(void)
 		cmocka_unit_test(links_behind_one_bottleneck_count_once),
 		cmocka_unit_test(without_reports_nothing_is_relied_upon_that_needs_them),
 		cmocka_unit_test(a_target_that_cannot_be_met_is_told),
+		cmocka_unit_test(an_interface_goes_while_blocks_are_open),
+		cmocka_unit_test(a_sender_that_is_restarted_hears_of_what_comes),
+		cmocka_unit_test(nothing_is_planned_that_would_be_too_late),
+		cmocka_unit_test(what_the_far_end_pays_counts_as_well),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -192,7 +192,8 @@ static void replays_keep_no_path_alive(void **state)
 	tape_settle(&s.tape, &s.w);
 	for (u32 i = 0; i < 2; i++)
 		s.w.a->iface[i].out.down = s.w.a->iface[i].in.down = true;
-	for (u32 n = 0; n < 2000; n++) {
+	/* A path that is probed every 100 ms is dead 2 s after the first probe that is not answered. */
+	for (u32 n = 0; n < 2150; n++) {
 		const struct sim_packet *p = tape_any(&s.tape, &s.rng);
 
 		sim_hit(&s.w.b->iface[n % 2], &p->source, p->data, p->size);

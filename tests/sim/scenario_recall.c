@@ -225,6 +225,47 @@ static void from_relay_to_direct_and_back_loses_nothing(void **state)
 	to_and_fro("to and fro, 5,000 a second", MS(1) / 5);
 }
 
+static u64 lost_with(u32 gone, const char *name)
+{
+	const struct tunnel_options one = { .name = "one", .copies = 1 };
+	struct sim_iface *i;
+	struct sim_flow *f;
+	struct world w;
+	u16 tunnel;
+	u64 lost;
+
+	world_pair(&w, name, 2, 1);
+	tunnel = sim_tunnel(w.a, &one);
+	sim_tunnel(w.b, &one);
+	world_start(&w, SECONDS(2));
+	sim_check(w.sim, world_await_live(w.a, 0, 2, SECONDS(1)));
+	f = sim_flow(w.a, tunnel, MS(2), 200, 0);
+	sim_run(w.sim, SECONDS(2));
+	for (u32 n = 0; n < 2; n++)
+		w.a->iface[n].out.down = w.a->iface[n].in.down = true;
+	sim_run(w.sim, MS(150));
+	f->stopped = true;
+	sim_run(w.sim, MS(400)); /* neither is live any more */
+	i = &w.a->iface[gone];
+	sim_iface_remove(i);
+	i->local = sim_endpoint("203.0.9.9", i->local.port);
+	i->out.down = i->in.down = false;
+	sim_iface_add(i);
+	sim_run(w.sim, SECONDS(5));
+	lost = world_lost(f, w.b);
+	world_end(&w);
+	return lost;
+}
+
+static void what_a_gone_path_swallowed_is_not_taken_for_arrived(void **state)
+{
+	const u64 first = lost_with(0, "first"), second = lost_with(1, "second");
+
+	(void)state;
+	assert_int_equal(first, 0);
+	assert_int_equal(second, 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -233,6 +274,7 @@ int main(void)
 		cmocka_unit_test(who_sends_little_loses_nothing_beside_one_who_sends_much),
 		cmocka_unit_test(at_high_rates_little_is_kept),
 		cmocka_unit_test(from_relay_to_direct_and_back_loses_nothing),
+		cmocka_unit_test(what_a_gone_path_swallowed_is_not_taken_for_arrived),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

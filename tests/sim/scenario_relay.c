@@ -280,6 +280,29 @@ static void relayed_nodes_outlive_a_restart_of_the_map(void **state)
 	world_end(&w);
 }
 
+/* All that goes to a map is numbered in one session: what takes a slower link comes after many that took the
+ * faster one, and counts all the same. */
+static void copies_over_a_slower_link_count(void **state)
+{
+	const struct sim_link slow = { .delay = MS(60) };
+	struct sim_flow *f;
+	struct world w;
+
+	(void)state;
+	world_meet(&w, __func__, WORLD_SYMMETRIC, WORLD_SYMMETRIC);
+	sim_iface_link(world_attach(w.a, WORLD_SYMMETRIC, 3, NULL), &slow);
+	world_start(&w, SECONDS(3));
+	sim_run(w.sim, SECONDS(5));
+	f = sim_flow(w.a, 0, MS(1), 200, 0);
+	sim_run(w.sim, SECONDS(1));
+	w.a->iface[0].out.loss = 0.1;
+	sim_run(w.sim, SECONDS(5));
+	f->paused = true;
+	sim_run(w.sim, SECONDS(1));
+	sim_compare(w.sim, world_lost(f, w.b) * 100, <, f->accepted);
+	world_end(&w);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -291,6 +314,7 @@ int main(void)
 		cmocka_unit_test(the_first_payload_does_not_wait_for_proofs),
 		cmocka_unit_test(an_address_where_nobody_hears_gets_little_from_the_map),
 		cmocka_unit_test(relayed_nodes_outlive_a_restart_of_the_map),
+		cmocka_unit_test(copies_over_a_slower_link_count),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

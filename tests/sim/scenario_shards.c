@@ -18,18 +18,24 @@ static struct tunnel_options shards(u32 n, u32 k, u64 max_delay)
 }
 
 /* a and b with so many links, b perhaps not configured alike. */
-static void begin(struct world *w, const char *name, u32 links,
-		  const struct tunnel_options *options)
+static void begin_between(struct world *w, const char *name, u32 links_a, u32 links_b,
+			  const struct tunnel_options *options)
 {
 	const struct tunnel_options plain = { .name = "data", .ordered = options->ordered };
 
-	world_pair(w, name, links, links);
+	world_pair(w, name, links_a, links_b);
 	w->a->tunnel_count = w->b->tunnel_count = 0;
 	sim_tunnel(w->a, options);
 	sim_tunnel(w->b, &plain);
 	world_start(w, SECONDS(2));
-	sim_check(w->sim, world_await_live(w->a, 0, links * links, SECONDS(1)));
-	sim_check(w->sim, world_await_live(w->b, 0, links * links, SECONDS(1)));
+	sim_check(w->sim, world_await_live(w->a, 0, links_a * links_b, SECONDS(1)));
+	sim_check(w->sim, world_await_live(w->b, 0, links_a * links_b, SECONDS(1)));
+}
+
+static void begin(struct world *w, const char *name, u32 links,
+		  const struct tunnel_options *options)
+{
+	begin_between(w, name, links, links, options);
 }
 
 static struct tunnel_view tunnel_at(const struct sim_host *h)
@@ -244,6 +250,64 @@ static void a_link_of_no_use_is_left_and_taken_back(void **state)
 	}
 }
 
+/* How long (ms) the second link carries more than probes, within the next second; 10 ms at a time. */
+static u64 left_after(struct world *w)
+{
+	u64 last = 0;
+
+	for (u64 at = 10; at <= 1000; at += 10) {
+		if (carried(w, 10) > 3000)
+			last = at;
+	}
+	return last;
+}
+
+/* What is asked about it, and what is answered, is lost as well: the answers come over the other link. When
+ * both ends have two links, another path leads over the one that fails: it is left with the first. */
+static void a_link_that_loses_half_both_ways_is_left_in_300_ms(void **state)
+{
+	static const struct {
+		u32 links_b, late; /* chance has a say in what is lost first */
+	} cases[] = { { 1, 1 }, { 2, 6 } };
+	const struct tunnel_options options = shards(5, 3, MS(20));
+
+	(void)state;
+	for (u32 c = 0; c < ARRAY_SIZE(cases); c++) {
+		u32 late = 0;
+		struct world w;
+
+		begin_between(&w, __func__, 2, cases[c].links_b, &options);
+		sim_flow(w.a, 0, MS(1), 1000, 0);
+		for (u32 n = 0; n < 40; n++) {
+			struct sim_iface *i = &w.a->iface[1];
+
+			sim_run(w.sim, MS(1500 + 7 * n)); /* some time between two probes */
+			i->out.loss = i->in.loss = 0.5;
+			late += left_after(&w) > 300;
+			i->out.loss = i->in.loss = 0;
+		}
+		sim_compare(w.sim, late, <=, cases[c].late);
+		world_end(&w);
+	}
+}
+
+/* That is what parity is for. */
+static void a_link_that_loses_a_sixth_is_kept(void **state)
+{
+	const struct tunnel_options options = shards(5, 3, MS(20));
+	struct world w;
+	u64 usual;
+
+	(void)state;
+	begin(&w, __func__, 2, &options);
+	sim_flow(w.a, 0, MS(1), 1000, 0);
+	sim_run(w.sim, SECONDS(2));
+	usual = carried(&w, 20000);
+	w.a->iface[1].out.loss = w.a->iface[1].in.loss = 1.0 / 6;
+	sim_compare(w.sim, carried(&w, 20000), >, usual / 6 * 5 / 100 * 98); /* what is not lost */
+	world_end(&w);
+}
+
 /* Too few payloads for whole blocks: parity comes after max_delay, as much as ever. */
 static void a_slow_flow_is_protected_in_time(void **state)
 {
@@ -398,6 +462,8 @@ int main(void)
 		cmocka_unit_test(a_burst_on_one_of_enough_links_costs_nothing),
 		cmocka_unit_test(a_dead_link_is_left),
 		cmocka_unit_test(a_link_of_no_use_is_left_and_taken_back),
+		cmocka_unit_test(a_link_that_loses_half_both_ways_is_left_in_300_ms),
+		cmocka_unit_test(a_link_that_loses_a_sixth_is_kept),
 		cmocka_unit_test(a_slow_flow_is_protected_in_time),
 		cmocka_unit_test(payloads_of_all_sizes_are_rebuilt),
 		cmocka_unit_test(ordered_tunnels_wait_for_what_is_rebuilt),

@@ -6,12 +6,15 @@
 
 #include <stdio.h>
 
+#include "core/engine/engine_internal.h"
+
 static void check_mtu_found(const char *name, u32 mtu, bool ipv6)
 {
 	const u32 header = ipv6 ? 48 : 28;
 	struct path_view v;
 	struct world w = { .sim = sim_create(name) };
 	struct sim_iface *i;
+	u64 lost;
 
 	w.a = sim_node(w.sim, "a");
 	w.b = sim_node(w.sim, "b");
@@ -23,7 +26,13 @@ static void check_mtu_found(const char *name, u32 mtu, bool ipv6)
 	sim_tunnel_named(w.a, "data");
 	sim_tunnel_named(w.b, "data");
 	world_start(&w, SECONDS(2));
-	sim_run(w.sim, SECONDS(20));
+	for (u32 n = 0; n < 200; n++) { /* what it loses is no loss of the path, at no time */
+		sim_run(w.sim, MS(100));
+		if (sim_find_path(w.a, 0, i, NULL, &v))
+			sim_compare(w.sim, (u64)(v.loss_out * 1e6), ==, 0);
+	}
+	path_judged_out(&w.a->engine->peers[0]->paths[0], &lost);
+	sim_compare(w.sim, lost, ==, 0);
 	sim_check(w.sim, sim_find_path(w.a, 0, i, NULL, &v));
 	sim_compare(w.sim, v.mtu, <=, mtu - header);
 	sim_compare(w.sim, v.mtu, >, mtu - header - PMTU_STEP);
@@ -227,11 +236,90 @@ static void a_path_that_narrows_silently_carries_large_payloads_again(void **sta
 		before = world_lost(f, w.b);
 		w.a->iface[0].out.mtu = w.a->iface[0].in.mtu = 1320;
 		sim_run(w.sim, SECONDS(10));
-		/* Three payloads until it shows, and a second to find out. */
+		/* Three payloads until it shows, and a third of a second to find out. */
 		sim_compare(w.sim, (world_lost(f, w.b) - before) * intervals[n], <,
-			    SECONDS(1) + 4 * intervals[n]);
+			    MS(350) + 4 * intervals[n]);
 		world_end(&w);
 	}
+}
+
+static void begin_idle(struct world *w, const char *name, u32 links)
+{
+	world_pair(w, name, links, 1);
+	w->a->keepalive_interval = w->b->keepalive_interval = SECONDS(25);
+	world_start(w, SECONDS(2));
+	sim_run(w->sim, SECONDS(30));
+}
+
+static void cut(struct world *w, u64 duration)
+{
+	w->a->iface[0].out.down = w->a->iface[0].in.down = true;
+	sim_run(w->sim, duration);
+	w->a->iface[0].out.down = w->a->iface[0].in.down = false;
+}
+
+static u32 mtu_of(struct world *w, u32 path)
+{
+	struct path_view v;
+
+	sim_check(w->sim, engine_view_path(w->a->engine, 0, path, &v));
+	return v.mtu;
+}
+
+static void the_full_size_comes_back_after_a_second_of_silence(void **state)
+{
+	struct world w;
+
+	(void)state;
+	begin_idle(&w, __func__, 1);
+	sim_compare(w.sim, mtu_of(&w, 0), ==, 1472);
+	cut(&w, SECONDS(1));
+	sim_run(w.sim, SECONDS(600));
+	sim_compare(w.sim, mtu_of(&w, 0), ==, 1472);
+	world_end(&w);
+}
+
+static void silence_of_an_idle_link_is_no_matter_of_size(void **state)
+{
+	struct world w;
+
+	(void)state;
+	world_pair(&w, __func__, 2, 1);
+	w.a->keepalive_interval = w.b->keepalive_interval = SECONDS(25);
+	w.a->iface[1].mtu = 1228;
+	world_start(&w, SECONDS(2));
+	sim_run(w.sim, SECONDS(30));
+	cut(&w, SECONDS(8));
+	sim_run(w.sim, SECONDS(3));
+	sim_compare(w.sim, w.a->engine->peers[0]->datagram_max, ==, 1200);
+	sim_compare(w.sim, mtu_of(&w, 0), ==, 1472);
+	world_end(&w);
+}
+
+/* Nor is one that begins before data does, nor what the search for its size loses. */
+static void only_large_losses_put_a_size_in_doubt(void **state)
+{
+	struct world w;
+
+	(void)state;
+	world_pair(&w, __func__, 2, 1);
+	w.a->iface[0].out.mtu = w.a->iface[0].in.mtu = 1400;
+	world_start(&w, SECONDS(2));
+	sim_run(w.sim, SECONDS(70)); /* it has looked for a larger one */
+	for (u32 n = 0; n < 8; n++) {
+		struct sim_flow *f;
+
+		w.a->iface[0].out.down = w.a->iface[0].in.down = true;
+		f = sim_flow(w.a, 0, MS(1), 1300, 0);
+		sim_run(w.sim, n % 2 ? SECONDS(1) : SECONDS(4));
+		w.a->iface[0].out.down = w.a->iface[0].in.down = false;
+		sim_run(w.sim, SECONDS(3) + MS(n * 17));
+		f->stopped = true;
+		sim_run(w.sim, SECONDS(5));
+	}
+	sim_compare(w.sim, w.a->engine->peers[0]->paths[0].pmtu.doubted_at, ==, 0);
+	sim_compare(w.sim, w.a->engine->peers[0]->paths[1].pmtu.doubted_at, ==, 0);
+	world_end(&w);
 }
 
 int main(void)
@@ -247,6 +335,9 @@ int main(void)
 		cmocka_unit_test(a_refused_size_lowers_the_mtu_and_is_no_failure),
 		cmocka_unit_test(an_mtu_told_by_the_kernel_is_heeded_at_once),
 		cmocka_unit_test(a_path_that_narrows_silently_carries_large_payloads_again),
+		cmocka_unit_test(the_full_size_comes_back_after_a_second_of_silence),
+		cmocka_unit_test(silence_of_an_idle_link_is_no_matter_of_size),
+		cmocka_unit_test(only_large_losses_put_a_size_in_doubt),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -250,6 +250,24 @@ static void udp_that_comes_back_takes_over_without_loss(void **state)
 	world_end(&l.w);
 }
 
+/* What it says earns it nothing: it is silent. All that is for it goes over the connection until it
+ * has shown that UDP reaches it. */
+static void who_only_listens_loses_nothing_when_udp_is_back(void **state)
+{
+	struct line l;
+
+	(void)state;
+	line_start(&l, __func__, WORLD_UDP_BLOCKED, WORLD_SYMMETRIC);
+	l.there->paused = true;
+	l.back->interval = MS(1);
+	sim_run(l.w.sim, SECONDS(5));
+	l.w.nat_a->udp_blocked = false;
+	sim_run(l.w.sim, SECONDS(20));
+	sim_check(l.w.sim, !by_stream(l.w.a));
+	sim_compare(l.w.sim, lost(&l), ==, 0);
+	world_end(&l.w);
+}
+
 static void udp_that_goes_is_replaced(void **state)
 {
 	struct line l;
@@ -310,6 +328,7 @@ int main(void)
 		cmocka_unit_test(where_the_kernel_sends_no_udp_tcp_is_used),
 		cmocka_unit_test(a_connection_that_leads_nowhere_is_given_up),
 		cmocka_unit_test(udp_that_comes_back_takes_over_without_loss),
+		cmocka_unit_test(who_only_listens_loses_nothing_when_udp_is_back),
 		cmocka_unit_test(udp_that_goes_is_replaced),
 		cmocka_unit_test(udp_that_comes_and_goes_is_borne),
 		cmocka_unit_test(an_interface_that_goes_takes_its_stream_along),

@@ -6,6 +6,8 @@
  *   a.eth0 --- 10 ms --- internet --- 10 ms --- b.eth0        one way, each with its own rate
  *   a.eth1 ---/                   \--- b.eth1
  */
+#include <stdio.h>
+
 #include "sim/world.h"
 
 #define ONE_WAY MS(20)
@@ -87,6 +89,43 @@ static void even_links_add_up(void **state)
 	sim_compare(w.sim, share, >=, 900);
 	sim_compare(w.sim, sim_sink(f, w.b)->out_of_order, ==, 0);
 	world_end(&w);
+}
+
+/* Whatever room their routers have: at the start more is sent than they carry, and much of that is lost. */
+static void slow_links_add_up(void **state)
+{
+	static const u64 mbit[] = { 1, 2, 4 }, queue[] = { MS(50), MS(100), MS(250), MS(1000) };
+
+	(void)state;
+	for (u32 n = 0; n < ARRAY_SIZE(mbit) * ARRAY_SIZE(queue); n++) {
+		const u64 rate = mbit[n / ARRAY_SIZE(queue)], room = queue[n % ARRAY_SIZE(queue)];
+		struct sim_flow *f;
+		struct world w;
+
+		begin(&w, __func__, 2, true);
+		set_rate(&w, 0, rate, room);
+		set_rate(&w, 1, rate, room);
+		sim_compare(w.sim, efficiency(&w, 2 * rate, SECONDS(5), SECONDS(10), &f), >=, 850);
+		world_end(&w);
+	}
+}
+
+/* Of the start's guess nothing is left when the first answers come, a long way later. */
+static void slow_links_to_far_away_add_up(void **state)
+{
+	(void)state;
+	for (u64 rate = 1; rate <= 4; rate *= 2) {
+		struct sim_flow *f;
+		struct world w;
+
+		begin(&w, __func__, 2, true);
+		for (u32 link = 0; link < 2; link++) {
+			set_rate(&w, link, rate, MS(1000));
+			w.a->iface[link].out.delay = w.a->iface[link].in.delay = MS(60);
+		}
+		sim_compare(w.sim, efficiency(&w, 2 * rate, SECONDS(2), SECONDS(8), &f), >=, 900);
+		world_end(&w);
+	}
 }
 
 static void uneven_links_add_up(void **state)
@@ -343,10 +382,282 @@ static void a_peer_that_is_restarted_is_sent_to_again(void **state)
 	world_end(&w);
 }
 
+/* Its clock begins anew as well. */
+static void a_peer_that_is_rebooted_is_sent_to_as_before(void **state)
+{
+	const struct tunnel_options options = { .name = "data",
+						.stripe = true,
+						.send_deadline = MS(100) };
+	struct sim_flow *f;
+	struct world w;
+	u64 before;
+
+	(void)state;
+	begin_with(&w, __func__, 2, &options);
+	set_rate(&w, 0, 20, MS(200));
+	set_rate(&w, 1, 20, MS(200));
+	f = sim_flow(w.a, 0, NS_PER_MS / 2, SIZE, 0);
+	sim_run(w.sim, SECONDS(3));
+	sim_kill(w.b);
+	sim_run(w.sim, SECONDS(1));
+	w.b->boot = w.sim->now - SECONDS(20);
+	sim_start(w.b);
+	sim_check(w.sim, world_await_live(w.a, 0, 4, SECONDS(5)));
+	before = sim_received(f, w.b);
+	sim_run(w.sim, SECONDS(1));
+	sim_compare(w.sim, sim_received(f, w.b) - before, >=, 1500);
+	world_end(&w);
+}
+
+/* Payloads that a gate that asks before it sends can give in so many milliseconds. */
+static u64 give(struct world *w, u32 ms)
+{
+	static const u8 payload[SIZE];
+	u64 sent = 0;
+
+	for (u32 n = 0; n < ms; n++) {
+		while (engine_wants(w->a->engine, 0) &&
+		       sim_send(w->a, 0, payload, SIZE) == DROP_NONE)
+			sent++;
+		sim_run(w->sim, MS(1));
+	}
+	return sent;
+}
+
+static void a_gate_that_waits_goes_on_when_the_only_link_is_back(void **state)
+{
+	struct world w;
+
+	(void)state;
+	begin(&w, __func__, 1, false);
+	w.b->deliver = take_any;
+	set_rate(&w, 0, 50, MS(200));
+	sim_compare(w.sim, give(&w, 2000), >, 500);
+	sim_iface_remove(&w.a->iface[0]);
+	sim_run(w.sim, SECONDS(3));
+	sim_iface_add(&w.a->iface[0]);
+	sim_check(w.sim, world_await_live(w.a, 0, 1, SECONDS(10)));
+	sim_run(w.sim, SECONDS(1));
+	sim_compare(w.sim, give(&w, 2000), >, 500);
+	world_end(&w);
+}
+
+static void terminate(struct sim *sim, void *ctx)
+{
+	(void)sim;
+	sim_terminate(ctx);
+}
+
+/* It is the tunnel's other peers that would wait for ever; and no timer spins meanwhile. */
+static void a_peer_that_closes_leaves_no_queue_behind(void **state)
+{
+	struct world w;
+	u64 steps;
+
+	(void)state;
+	begin(&w, __func__, 1, false);
+	w.b->deliver = take_any;
+	set_rate(&w, 0, 50, MS(200));
+	sim_compare(w.sim, give(&w, 2000), >, 500);
+	sim_at(w.sim, MS(50), terminate, w.b);
+	give(&w, 200);
+	sim_run(w.sim, SECONDS(5));
+	steps = w.sim->steps;
+	sim_run(w.sim, SECONDS(10));
+	sim_compare(w.sim, w.sim->steps - steps, <, 1000);
+	sim_check(w.sim, engine_wants(w.a->engine, 0));
+	world_end(&w);
+}
+
+/* What comes for it has come all the same: nothing is to be sent again, nor any path to be left. */
+static void a_tunnel_that_the_other_end_lacks_harms_no_other(void **state)
+{
+	const struct tunnel_options lacked = { .name = "lacked", .stripe = true };
+	struct sim_flow *f;
+	struct world w;
+	u64 before;
+
+	(void)state;
+	begin(&w, __func__, 2, false);
+	set_rate(&w, 0, 20, MS(200));
+	set_rate(&w, 1, 20, MS(200));
+	sim_kill(w.a);
+	sim_tunnel(w.a, &lacked);
+	sim_start(w.a);
+	sim_check(w.sim, world_await_live(w.a, 0, 4, SECONDS(5)));
+	f = sim_flow(w.a, 0, NS_PER_MS / 2, SIZE, 0); /* a half of what they carry */
+	sim_flow(w.a, 1, MS(2), SIZE, 0);             /* and an eighth */
+	sim_run(w.sim, SECONDS(3));
+	before = sim_received(f, w.b);
+	sim_run(w.sim, SECONDS(5));
+	sim_compare(w.sim, sim_received(f, w.b) - before, >=, 9500);
+	world_end(&w);
+}
+
+/* Twenty flows over 200 Mbit/s, one of which sends more than twice its share: its line stands so long that the
+ * store has come round before its turn. */
+static void a_line_may_outlive_the_store(void **state)
+{
+	const struct tunnel_options options = { .name = "net", .stripe = true, .routed = true };
+	char source[20][16];
+	struct world w;
+
+	(void)state;
+	begin_with(&w, __func__, 1, &options);
+	set_rate(&w, 0, 200, MS(100));
+	for (u32 n = 0; n < ARRAY_SIZE(source); n++) {
+		const u64 kbit = n ? 9000 : 25000;
+
+		snprintf(source[n], sizeof(source[n]), "10.0.%u.%u", n * 3, n + 1);
+		sim_flow_ip(w.a, 0, SIZE * 8 * NS_PER_MS / kbit, SIZE, 0, source[n], "10.1.0.2");
+	}
+	sim_run(w.sim, SECONDS(4));
+	sim_compare(w.sim, tunnel_at(w.a).drops.count[DROP_QUEUE_FULL], >, 0);
+	world_end(&w);
+}
+
+/* What is lost on fast links to far away is known to be lost many thousand payloads later. */
+static void fast_links_to_far_away_are_repaired(void **state)
+{
+	struct sim_flow *f;
+	struct world w;
+
+	(void)state;
+	begin(&w, __func__, 2, false);
+	for (u32 n = 0; n < 2; n++) {
+		w.a->iface[n].out.delay = w.a->iface[n].in.delay = MS(50);
+		set_rate(&w, n, 200, MS(100));
+		w.a->iface[n].out.loss = 0.01;
+	}
+	f = sim_flow(w.a, 0, NS_PER_MS * 6 / 200, SIZE, 0); /* 0.8 of both */
+	sim_run(w.sim, SECONDS(3));
+	sim_flow_mark(f);
+	sim_run(w.sim, SECONDS(2));
+	f->stopped = true;
+	sim_run(w.sim, SECONDS(1));
+	sim_compare(w.sim, tunnel_at(w.a).repaired, >, 500);
+	sim_compare(w.sim, tunnel_at(w.b).drops.count[DROP_LATE], ==, 0);
+	world_end(&w);
+}
+
+/* What has to be kept until it is known to have come, 12 MB and what waits, is more than at the start. */
+static void so_are_those_that_have_much_under_way(void **state)
+{
+	const u64 time = SECONDS(2), every = (u64)SIZE * 8 * 1000 / 560; /* 0.7 of both */
+	u64 before, sent;
+	struct sim_flow *f;
+	struct world w;
+
+	(void)state;
+	begin(&w, __func__, 2, false);
+	for (u32 n = 0; n < 2; n++) {
+		w.a->iface[n].out.delay = w.a->iface[n].in.delay = MS(60);
+		set_rate(&w, n, 400, MS(100));
+		w.a->iface[n].out.loss = 0.01;
+	}
+	f = sim_flow(w.a, 0, every, SIZE, 0);
+	sim_run(w.sim, SECONDS(5));
+	before = sim_received(f, w.b);
+	sent = f->accepted;
+	sim_run(w.sim, time);
+	sent = f->accepted - sent;
+	assert_in_range(sent, time / every - 10, time / every + 10);
+	sim_compare(w.sim, sim_received(f, w.b) - before, >=, sent - sent / 1000);
+	world_end(&w);
+}
+
+/* Payloads of the first second in which there is much to send over 100 Mbit/s, after some in which there was
+ * next to nothing; for a moment (Wi-Fi, LTE) all took longer. */
+static u64 first_second(u64 longer)
+{
+	struct sim_flow *little, *much;
+	struct world w;
+	u64 got;
+
+	begin(&w, __func__, 1, false);
+	set_rate(&w, 0, 100, MS(200));
+	little = sim_flow(w.a, 0, MS(50), 200, 0);
+	sim_run(w.sim, SECONDS(5));
+	w.a->iface[0].out.delay += longer;
+	sim_run(w.sim, MS(300));
+	w.a->iface[0].out.delay -= longer;
+	sim_run(w.sim, SECONDS(5));
+	little->stopped = true;
+	much = sim_flow(w.a, 0, NS_PER_S * SIZE / 18000000, SIZE, 0);
+	sim_run(w.sim, SECONDS(1));
+	got = sim_received(much, w.b);
+	world_end(&w);
+	return got;
+}
+
+/* What little was sent says nothing of what is possible. */
+static void a_moment_of_delay_says_nothing_of_the_rate(void **state)
+{
+	const u64 calm = first_second(0);
+
+	(void)state;
+	assert_in_range(first_second(MS(60)), calm * 8 / 10, calm * 2);
+}
+
+#define LARGE 1350u
+
+/* Bytes that a has sent over its second link, and, to ret_all, over both. */
+static u64 sent_over_second(const struct world *w, u64 *ret_all)
+{
+	struct path_view v;
+	u64 second = 0;
+
+	*ret_all = 0;
+	for (u32 n = 0; n < MAX_PEER_PATHS; n++) {
+		if (!engine_view_path(w->a->engine, 0, n, &v))
+			continue;
+		*ret_all += v.sent_bytes;
+		if (v.iface == w->a->iface[1].id)
+			second += v.sent_bytes;
+	}
+	return second;
+}
+
+/* What a's second link sends of a flow of so many Mbit/s, in thousandths of it. */
+static u64 second_share(struct world *w, u64 mbit, u64 time)
+{
+	struct sim_flow *f =
+		sim_flow(w->a, 0, (LARGE + HEADERS) * 8 * NS_PER_MS / (mbit * 1000), LARGE, 0);
+	u64 all_before, all, before = sent_over_second(w, &all_before), second;
+
+	sim_run(w->sim, time);
+	f->stopped = true;
+	second = sent_over_second(w, &all);
+	return (second - before) * 1000 / (all - all_before);
+}
+
+/* TCP with BBR, which sends as much as has come, learns in no other way that there is more. */
+static void a_fast_link_leaves_some_to_the_slow_one_that_had_to_help(void **state)
+{
+	struct world w;
+
+	(void)state;
+	begin(&w, __func__, 2, false);
+	w.a->iface[1].out.delay += MS(25);
+	set_rate(&w, 0, 100, MS(100));
+	set_rate(&w, 1, 30, MS(100));
+	second_share(&w, 140, SECONDS(2)); /* so that their rates are known */
+	second_share(&w, 96, SECONDS(2));
+	sim_compare(w.sim, second_share(&w, 96, SECONDS(1)), <=, 5);
+	second_share(&w, 125, MS(40)); /* it has to help */
+	second_share(&w, 96, MS(60));  /* what has waited goes */
+	sim_compare(w.sim, second_share(&w, 96, MS(300)), >=, 15);
+	second_share(&w, 96, SECONDS(1));
+	sim_compare(w.sim, second_share(&w, 96, SECONDS(1)), <=, 5);
+	world_end(&w);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(even_links_add_up),
+		cmocka_unit_test(slow_links_add_up),
+		cmocka_unit_test(slow_links_to_far_away_add_up),
 		cmocka_unit_test(uneven_links_add_up),
 		cmocka_unit_test(what_a_lossy_link_loses_is_sent_again),
 		cmocka_unit_test(a_link_that_fails_is_left_at_once_and_taken_again),
@@ -357,6 +668,15 @@ int main(void)
 		cmocka_unit_test(the_only_link_may_be_bad),
 		cmocka_unit_test(who_waits_when_asked_loses_nothing),
 		cmocka_unit_test(a_peer_that_is_restarted_is_sent_to_again),
+		cmocka_unit_test(a_peer_that_is_rebooted_is_sent_to_as_before),
+		cmocka_unit_test(a_gate_that_waits_goes_on_when_the_only_link_is_back),
+		cmocka_unit_test(a_peer_that_closes_leaves_no_queue_behind),
+		cmocka_unit_test(a_tunnel_that_the_other_end_lacks_harms_no_other),
+		cmocka_unit_test(a_line_may_outlive_the_store),
+		cmocka_unit_test(fast_links_to_far_away_are_repaired),
+		cmocka_unit_test(so_are_those_that_have_much_under_way),
+		cmocka_unit_test(a_moment_of_delay_says_nothing_of_the_rate),
+		cmocka_unit_test(a_fast_link_leaves_some_to_the_slow_one_that_had_to_help),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

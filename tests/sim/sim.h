@@ -236,6 +236,7 @@ struct sim_host {
 	struct sim *sim;
 	u32 index;
 	char name[16];
+	u64 boot; /* its clock is that of the simulation less this */
 	bool is_map, running, suspended;
 	struct identity identity;
 	struct sim_rng rng;
@@ -354,6 +355,11 @@ bool sim_run_until(struct sim *sim, u64 duration, bool (*done)(void *ctx), void 
 void sim_settle(struct sim *sim, u64 duration);
 /* Calls back after so many nanoseconds. */
 void sim_at(struct sim *sim, u64 after, void (*call)(struct sim *sim, void *ctx), void *ctx);
+
+static inline u64 sim_clock(const struct sim_host *h)
+{
+	return h->sim->now - h->boot;
+}
 
 struct sim_host *sim_node(struct sim *sim, const char *name);
 struct sim_host *sim_map(struct sim *sim, const char *name);

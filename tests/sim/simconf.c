@@ -36,7 +36,7 @@ static void tell_engine(struct sim_iface *i)
 		return;
 	}
 	memcpy(options.name, i->name, sizeof(options.name));
-	if (engine_iface_add(h->engine, h->sim->now, &options, &i->id))
+	if (engine_iface_add(h->engine, sim_clock(h), &options, &i->id))
 		sim_fail(h->sim, "engine_iface_add %s.%s", h->name, i->name);
 	i->present = true;
 }
@@ -90,7 +90,7 @@ void sim_iface_remove(struct sim_iface *i)
 		return;
 	i->present = false;
 	if (!h->is_map)
-		engine_iface_remove(h->engine, h->sim->now, i->id);
+		engine_iface_remove(h->engine, sim_clock(h), i->id);
 	sim_poke(h);
 }
 
@@ -179,11 +179,11 @@ static void configure_peer(struct sim_host *h, struct sim_peer *p)
 	snprintf(options.name, sizeof(options.name), "%s", p->host->name);
 	memcpy(options.public_key, p->host->identity.public_key, KEY_SIZE);
 	memcpy(options.preshared_key, p->preshared_key, KEY_SIZE);
-	if (engine_add_peer(h->engine, h->sim->now, &options, &index) ||
+	if (engine_add_peer(h->engine, sim_clock(h), &options, &index) ||
 	    index != (u16)(p - h->peer))
 		sim_fail(h->sim, "engine_add_peer %s at %s", p->host->name, h->name);
 	if (p->endpoint_count)
-		engine_set_peer_endpoints(h->engine, h->sim->now, index, p->endpoint,
+		engine_set_peer_endpoints(h->engine, sim_clock(h), index, p->endpoint,
 					  p->endpoint_count);
 }
 
@@ -208,10 +208,10 @@ static void configure_map(struct sim_host *h, u32 n)
 	const size_t count = map_endpoints(map, endpoint);
 	u16 index;
 
-	if (engine_add_map(h->engine, h->sim->now, map->identity.public_key, &index) || index != n)
+	if (engine_add_map(h->engine, sim_clock(h), map->identity.public_key, &index) || index != n)
 		sim_fail(h->sim, "engine_add_map at %s", h->name);
-	engine_set_map_stream_port(h->engine, h->sim->now, index, WIRE_PORT_MAP);
-	engine_set_map_endpoints(h->engine, h->sim->now, index, endpoint, count);
+	engine_set_map_stream_port(h->engine, sim_clock(h), index, WIRE_PORT_MAP);
+	engine_set_map_endpoints(h->engine, sim_clock(h), index, endpoint, count);
 }
 
 void sim_configure(struct sim_host *h)

@@ -123,18 +123,18 @@ static bool drain_iface(struct sim_host *h, u8 id)
 		sim_fail(sim, "%s sends on interface %u, which is gone", h->name, id);
 	if (i->blocked)
 		return false;
-	count = engine_outgoing(h->engine, sim->now, id, out, BATCH);
+	count = engine_outgoing(h->engine, sim_clock(h), id, out, BATCH);
 	for (size_t n = 0; n < count; n++) {
 		const int error = kernel_send(i, out[n].socket, out[n].buf, &out[n].destination);
 
 		if (!error)
 			continue;
-		engine_sent(h->engine, sim->now, id, n);
-		engine_send_failed(h->engine, sim->now, id, error);
+		engine_sent(h->engine, sim_clock(h), id, n);
+		engine_send_failed(h->engine, sim_clock(h), id, error);
 		return true;
 	}
 	if (count)
-		engine_sent(h->engine, sim->now, id, count);
+		engine_sent(h->engine, sim_clock(h), id, count);
 	return count > 0;
 }
 
@@ -162,9 +162,9 @@ static void open_socket(struct sim_iface *i, const struct demand *d)
 	const u16 port = sim_socket_open(i, d->socket, d->port);
 
 	if (port)
-		engine_socket_opened(h->engine, h->sim->now, d->iface, d->socket, port);
+		engine_socket_opened(h->engine, sim_clock(h), d->iface, d->socket, port);
 	else
-		engine_socket_failed(h->engine, h->sim->now, d->iface, d->socket);
+		engine_socket_failed(h->engine, sim_clock(h), d->iface, d->socket);
 }
 
 /* What the engine wants of the kernel is done at once; that may lead to another demand. */
@@ -263,7 +263,8 @@ static void drain_map(struct sim_host *h)
 
 static u64 next_expiry(const struct sim_host *h)
 {
-	return h->is_map ? mapserver_next_expiry(h->map) : engine_next_expiry(h->engine);
+	return time_after(h->is_map ? mapserver_next_expiry(h->map) : engine_next_expiry(h->engine),
+			  h->boot);
 }
 
 static void arm(struct sim_host *h)
@@ -327,7 +328,7 @@ void sim_host_timer(struct sim_host *h)
 		if (h->is_map)
 			mapserver_expire(h->map, now);
 		else
-			engine_expire(h->engine, now);
+			engine_expire(h->engine, sim_clock(h));
 	}
 	sim_poke(h);
 }
@@ -349,7 +350,7 @@ void sim_host_receive(struct sim_iface *i, u16 socket, const struct endpoint *so
 	if (h->is_map)
 		mapserver_receive(h->map, h->sim->now, i->id, source, b);
 	else
-		engine_receive(h->engine, h->sim->now, i->id, socket, source, b);
+		engine_receive(h->engine, sim_clock(h), i->id, socket, source, b);
 	sim_poke(h);
 }
 
@@ -369,7 +370,7 @@ enum drop_reason sim_queue(struct sim_host *h, u16 tunnel, const void *data, u32
 		return DROP_NO_BUFFER;
 	memcpy(buf_data(b), data, size);
 	b->length = size;
-	return engine_send(h->engine, h->sim->now, tunnel, b);
+	return engine_send(h->engine, sim_clock(h), tunnel, b);
 }
 
 enum drop_reason sim_send(struct sim_host *h, u16 tunnel, const void *data, u32 size)
@@ -484,7 +485,7 @@ void sim_terminate(struct sim_host *h)
 	if (!h->running)
 		return;
 	if (!h->is_map)
-		engine_shutdown(h->engine, h->sim->now);
+		engine_shutdown(h->engine, sim_clock(h));
 	sim_poke(h);
 	sim_kill(h);
 }

@@ -101,9 +101,9 @@ void sim_tcp_event(struct sim_stream *s, enum sim_stream_event event, const u8 *
 	if (h->is_map)
 		map_event(s, event, data, size);
 	else if (event == SIM_STREAM_BEGAN)
-		engine_stream_opened(h->engine, h->sim->now, s->iface->id, &s->remote);
+		engine_stream_opened(h->engine, sim_clock(h), s->iface->id, &s->remote);
 	else if (event == SIM_STREAM_ENDED)
-		engine_stream_closed(h->engine, h->sim->now, s->iface->id, &s->remote);
+		engine_stream_closed(h->engine, sim_clock(h), s->iface->id, &s->remote);
 	else
 		sim_host_receive(s->iface, SOCKET_STREAM, &s->remote, data, size);
 	sim_poke(h);

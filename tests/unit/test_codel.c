@@ -46,7 +46,7 @@ static void a_queue_below_its_target_stands_as_long_as_it_likes(void **state)
 
 	(void)state;
 	assert_int_equal(ask(&c, &now, 60 * NS_PER_S, CODEL_TARGET - 1), 0);
-	assert_false(codel_congested(&c));
+	assert_false(c.signing);
 }
 
 static void the_first_sign_comes_an_interval_after_the_queue_began_to_stand(void **state)
@@ -56,9 +56,9 @@ static void the_first_sign_comes_an_interval_after_the_queue_began_to_stand(void
 
 	(void)state;
 	assert_int_equal(ask(&c, &now, CODEL_INTERVAL, CODEL_TARGET), 0);
-	assert_false(codel_congested(&c));
+	assert_false(c.signing);
 	assert_true(codel_judge(&c, now, CODEL_TARGET, MUCH, MTU));
-	assert_true(codel_congested(&c));
+	assert_true(c.signing);
 	assert_false(codel_judge(&c, now, CODEL_TARGET, MUCH, MTU));
 }
 
@@ -90,7 +90,7 @@ static void one_short_wait_ends_the_signs(void **state)
 	(void)state;
 	assert_in_range(ask(&c, &now, NS_PER_S, 20 * NS_PER_MS), 10, 40);
 	assert_false(codel_judge(&c, now, NS_PER_MS, MUCH, MTU));
-	assert_false(codel_congested(&c));
+	assert_false(c.signing);
 	assert_int_equal(ask(&c, &now, CODEL_INTERVAL, 20 * NS_PER_MS), 0);
 }
 
@@ -101,9 +101,9 @@ static void an_empty_queue_ends_the_signs(void **state)
 
 	(void)state;
 	ask(&c, &now, NS_PER_S, 20 * NS_PER_MS);
-	assert_true(codel_congested(&c));
+	assert_true(c.signing);
 	codel_empty(&c);
-	assert_false(codel_congested(&c));
+	assert_false(c.signing);
 	assert_int_equal(ask(&c, &now, CODEL_INTERVAL, 20 * NS_PER_MS), 0);
 }
 

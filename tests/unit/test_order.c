@@ -3,21 +3,17 @@
  * test_order.c - ordered tunnels in the engine: who gets a resequencer, how long it waits, what
  * becomes of what waits. Frames are given to the tunnel as if they had just been opened.
  */
-#include "harness.h"
+#include "lone.h"
 
 #include <errno.h>
 #include <string.h>
-
-#include "core/engine/engine_internal.h"
 
 #define POOL 400u
 #define START (1000 * NS_PER_S)
 #define MARGIN (5 * NS_PER_MS)
 
 struct bench {
-	struct test_heap heap;
-	struct test_random random;
-	struct allocator allocator;
+	struct lone lone;
 	struct pool *pool;
 	struct engine *e;
 	u64 now;
@@ -44,15 +40,11 @@ static int set_up(void **state)
 	static struct bench bench;
 	struct bench *b = &bench;
 	const struct tunnel_options t = tunnel_options(1, true);
-	struct engine_options o = { .ciphers = crypto_ciphers() };
 
-	assert_int_equal(crypto_init(), 0);
-	*b = (struct bench){ .now = START, .random = { 1 } };
-	b->allocator = o.allocator = test_allocator(&b->heap);
-	b->pool = o.pool = pool_create(&b->allocator, POOL);
-	o.random = test_random_source(&b->random);
-	identity_from_private(&o.identity, (const u8[KEY_SIZE]){ 8 });
-	assert_int_equal(engine_create(&b->e, &o), 0);
+	*b = (struct bench){ .now = START };
+	lone_begin(&b->lone, POOL);
+	b->pool = b->lone.pool;
+	b->e = b->lone.e;
 	assert_int_equal(engine_add_tunnel(b->e, &t, &b->tunnel), 0);
 	b->peer = add_peer(b, 1);
 	*state = b;
@@ -63,10 +55,7 @@ static int tear_down(void **state)
 {
 	struct bench *b = *state;
 
-	engine_destroy(b->e);
-	assert_int_equal(pool_available(b->pool), POOL);
-	pool_destroy(b->pool);
-	assert_int_equal(b->heap.live, 0);
+	lone_end(&b->lone);
 	return 0;
 }
 
@@ -299,7 +288,7 @@ static void with_a_tunnel_goes_what_waits(void **state)
 {
 	struct bench *b = *state;
 	const struct tunnel_options t = tunnel_options(1, true);
-	const size_t before = b->heap.live;
+	const size_t before = b->lone.heap.live;
 
 	arrive(b, 0);
 	deliveries(b);
@@ -307,7 +296,7 @@ static void with_a_tunnel_goes_what_waits(void **state)
 		arrive(b, n);
 	engine_remove_tunnel(b->e, b->tunnel);
 	assert_int_equal(pool_available(b->pool), POOL);
-	assert_int_equal(b->heap.live, before - 1);
+	assert_int_equal(b->lone.heap.live, before - 1);
 	assert_int_equal(engine_add_tunnel(b->e, &t, &b->tunnel), 0);
 	arrive(b, 40);
 	assert_int_equal(deliveries(b), 1);
@@ -318,24 +307,24 @@ static void without_memory_nothing_is_half_added(void **state)
 	struct bench *b = *state;
 	const struct tunnel_options t = tunnel_options(2, true);
 	struct peer_options o = { .name = "peer", .public_key = { 2 } };
-	size_t before = b->heap.live;
+	size_t before = b->lone.heap.live;
 	u16 index;
 
-	b->heap.limit = 0;
+	b->lone.heap.limit = 0;
 	assert_int_equal(engine_add_tunnel(b->e, &t, &index), -ENOMEM);
-	b->heap.limit = 1; /* the peer, and nothing more */
+	b->lone.heap.limit = 1; /* the peer, and nothing more */
 	assert_int_equal(engine_add_peer(b->e, b->now, &o, &index), -ENOMEM);
-	b->heap.limit = SIZE_MAX;
-	assert_int_equal(b->heap.live, before);
+	b->lone.heap.limit = SIZE_MAX;
+	assert_int_equal(b->lone.heap.live, before);
 	assert_int_equal(engine_add_tunnel(b->e, &t, &index), 0);
 	assert_int_equal(engine_add_peer(b->e, b->now, &o, &index), 0);
-	assert_int_equal(b->heap.live, before + 4); /* the peer, and three resequencers */
+	assert_int_equal(b->lone.heap.live, before + 4); /* the peer, and three resequencers */
 }
 
 static void waiting_takes_no_memory(void **state)
 {
 	struct bench *b = *state;
-	const size_t before = b->heap.total;
+	const size_t before = b->lone.heap.total;
 
 	for (u32 n = 0; n < 20000; n++) {
 		if (n % 7)
@@ -343,7 +332,7 @@ static void waiting_takes_no_memory(void **state)
 		pass(b, NS_PER_MS);
 		deliveries(b);
 	}
-	assert_int_equal(b->heap.total, before);
+	assert_int_equal(b->lone.heap.total, before);
 	assert_int_equal(b->next, 19999); /* the size of 19998, since 7 divides 19999 */
 }
 

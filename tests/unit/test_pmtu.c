@@ -9,7 +9,6 @@
 
 #define START (1000 * NS_PER_S)
 #define ROUND_TRIP (20 * NS_PER_MS)
-#define TIMEOUT (200 * NS_PER_MS)
 #define LINK 1472u
 
 struct route {
@@ -27,7 +26,7 @@ static void step(struct route *r)
 	u32 size;
 
 	r->now = r->pmtu.next > r->now ? r->pmtu.next : r->now;
-	size = pmtu_poll(&r->pmtu, r->now, TIMEOUT);
+	size = pmtu_poll(&r->pmtu, r->now, pmtu_timeout(&r->pmtu, ROUND_TRIP));
 	if (!size)
 		return;
 	r->probes++;
@@ -120,7 +119,7 @@ static void report(struct route *r, u32 large, u32 size, u32 arrived)
 	pmtu_report(&r->pmtu, r->now, &r->counts);
 }
 
-static void a_black_hole_under_data_is_found_within_a_second(void **state)
+static void a_black_hole_under_data_is_found_within_a_fifth_of_a_second(void **state)
 {
 	struct route r;
 
@@ -131,8 +130,78 @@ static void a_black_hole_under_data_is_found_within_a_second(void **state)
 	r.limit = 1272;
 	report(&r, 20, 1450, 0);
 	assert_true(pmtu_next_expiry(&r.pmtu) <= r.now);
-	run(&r, 900 * NS_PER_MS);
+	r.probes = 0;
+	run(&r, 150 * NS_PER_MS);
 	assert_in_range(r.pmtu.size, 1200, 1272);
+	assert_in_range(r.probes, 2, 5); /* chance alone does not lose a size */
+}
+
+/* While a larger size is searched for, which takes seconds of lost probes. */
+static void a_doubt_does_not_wait_for_the_end_of_a_search(void **state)
+{
+	struct route r;
+
+	(void)state;
+	begin(&r, 1400, false);
+	run(&r, 20 * NS_PER_S + NS_PER_MS);
+	assert_in_range(r.pmtu.size, 1392, 1400);
+	for (u32 n = 0; n < 100 && r.pmtu.probing <= r.pmtu.size; n++)
+		step(&r);
+	assert_int_equal(r.pmtu.probing, LINK);
+	r.limit = 1272;
+	report(&r, 20, 1380, 0);
+	run(&r, 150 * NS_PER_MS);
+	assert_in_range(r.pmtu.size, 1200, 1272);
+}
+
+/* The ones above what passes, until they are answered, or refused by our own kernel. */
+static void probes_beyond_the_size_are_set_apart(void **state)
+{
+	struct route r;
+
+	(void)state;
+	begin(&r, 1400, false);
+	while (r.probes < 3)
+		step(&r);
+	assert_int_equal(r.pmtu.beyond, 3);
+	assert_int_equal(r.pmtu.beyond_bytes, 3 * (u64)LINK);
+	run(&r, 20 * NS_PER_S);
+	assert_in_range(r.pmtu.size, 1392, 1400);
+	assert_int_equal(r.pmtu.beyond % PMTU_TRIES, 0); /* what was answered has gone */
+	begin(&r, 1400, true);
+	run(&r, 20 * NS_PER_S);
+	assert_in_range(r.pmtu.size, 1392, 1400);
+	assert_int_equal(r.pmtu.beyond, 0);
+	assert_int_equal(r.pmtu.beyond_bytes, 0);
+}
+
+static void what_a_silence_cost_is_no_reason_for_a_doubt(void **state)
+{
+	struct route r;
+
+	(void)state;
+	begin(&r, LINK, false);
+	run(&r, 20 * NS_PER_S + NS_PER_MS);
+	r.counts.sent += 1000;
+	r.counts.sent_bytes += 1000 * (u64)LINK;
+	pmtu_recount(&r.pmtu);
+	report(&r, 0, 0, 0);
+	assert_false(r.pmtu.in_doubt);
+	report(&r, 20, 1450, 0);
+	assert_true(r.pmtu.in_doubt);
+}
+
+static void a_doubt_that_is_answered_changes_nothing(void **state)
+{
+	struct route r;
+
+	(void)state;
+	begin(&r, LINK, false);
+	run(&r, 20 * NS_PER_S + NS_PER_MS);
+	report(&r, 20, 1450, 0);
+	run(&r, 10 * NS_PER_S);
+	assert_int_equal(r.pmtu.size, LINK);
+	assert_int_equal(pmtu_timeout(&r.pmtu, 0), pmtu_timeout(&r.pmtu, 199 * NS_PER_MS));
 }
 
 /* So few that no report tells of more than one. */
@@ -191,7 +260,11 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_search_ends_wherever_the_limit_is),
 		cmocka_unit_test(a_route_that_shrinks_and_grows_is_followed),
-		cmocka_unit_test(a_black_hole_under_data_is_found_within_a_second),
+		cmocka_unit_test(a_black_hole_under_data_is_found_within_a_fifth_of_a_second),
+		cmocka_unit_test(a_doubt_does_not_wait_for_the_end_of_a_search),
+		cmocka_unit_test(probes_beyond_the_size_are_set_apart),
+		cmocka_unit_test(what_a_silence_cost_is_no_reason_for_a_doubt),
+		cmocka_unit_test(a_doubt_that_is_answered_changes_nothing),
 		cmocka_unit_test(a_slow_flow_into_a_black_hole_is_found_out_too),
 		cmocka_unit_test(losses_by_chance_ask_for_no_size),
 		cmocka_unit_test(an_end_that_counts_anew_is_no_black_hole),

@@ -45,6 +45,8 @@ struct run {
 	double tokens;
 	u64 tokens_at;
 	bool paused;
+	double offered; /* bytes a second that there are to send; 0: more than may be */
+	double waiting; /* of these */
 	/* under way, in order of arrival */
 	struct {
 		u64 at;
@@ -166,7 +168,21 @@ static void take_report(struct run *r, const struct frame_tally *f)
 					       .rtt = r->now - news.sent_at - held });
 }
 
-/* Sends all that may be sent. */
+/* Sends all that there is and may be sent. */
+static void send_all(struct run *r)
+{
+	r->waiting += r->offered * STEP / 1e9;
+	while (!r->paused && !flight_full(&r->flight) &&
+	       ratecc_when(&r->cc, r->flight.bytes) <= r->now) {
+		if (r->offered > 0 && r->waiting < SIZE)
+			break;
+		r->waiting -= r->offered > 0 ? SIZE : 0;
+		send_one(r);
+	}
+	if (r->paused || ratecc_when(&r->cc, r->flight.bytes) <= r->now)
+		ratecc_idle(&r->cc, r->now);
+}
+
 static void pass(u64 duration)
 {
 	struct run *r = &run;
@@ -176,11 +192,7 @@ static void pass(u64 duration)
 		while (r->report_head != r->report_tail &&
 		       r->report[r->report_head % 256].at <= r->now)
 			take_report(r, &r->report[r->report_head++ % 256].frame);
-		while (!r->paused && !flight_full(&r->flight) &&
-		       ratecc_when(&r->cc, r->flight.bytes) <= r->now)
-			send_one(r);
-		if (r->paused)
-			ratecc_idle(&r->cc, r->now);
+		send_all(r);
 		arrive(r);
 		/* Nothing is heard for long: the sender's patience is elsewhere. */
 		if (flight_oldest(&r->flight) != TIME_NEVER &&
@@ -299,14 +311,33 @@ static void when_the_link_gets_slower_so_does_the_sender(void **state)
 
 static void when_the_link_gets_faster_so_does_the_sender(void **state)
 {
+	u64 queue = 0;
+
 	(void)state;
-	begin((struct link){ .rate = 20 * MBIT, .delay = MS(20), .buffer = MS(500) });
-	pass(MS(4000));
-	run.link.rate = 100 * MBIT;
-	pass(MS(2000));
+	/* How many probes three seconds have depends on the delay. */
+	for (u32 n = 0; n < 10; n++) {
+		begin((struct link){ .rate = 20 * MBIT, .delay = MS(15 + n), .buffer = MS(500) });
+		pass(MS(4000));
+		run.link.rate = 100 * MBIT;
+		pass(MS(2000));
+		pass(MS(3000));
+		assert_share(MS(3000), 85);
+		queue += mean_queue();
+	}
+	assert_in_range(queue / 10, 0, MS(10));
+}
+
+/* What it begins with is a guess. */
+static void a_slow_link_is_not_buried_at_the_start(void **state)
+{
+	(void)state;
+	begin((struct link){ .rate = 1 * MBIT, .delay = MS(70), .buffer = MS(2000) });
+	pass(MS(1000));
+	assert_queue(MS(250));
 	pass(MS(3000));
-	assert_share(MS(3000), 85);
-	assert_queue(MS(10));
+	pass(MS(5000));
+	assert_share(MS(5000), 85);
+	assert_queue(MS(80));
 }
 
 static void a_longer_way_is_no_queue_for_ever(void **state)
@@ -357,6 +388,41 @@ static void a_pause_does_not_make_it_forget(void **state)
 	assert_share(MS(1000), 85);
 }
 
+static void a_longer_way_while_little_is_sent_leaves_the_rate(void **state)
+{
+	(void)state;
+	begin((struct link){ .rate = 30 * MBIT, .delay = MS(10), .buffer = MS(300) });
+	pass(MS(3000));
+	run.offered = MBIT / 4;
+	pass(MS(100));
+	run.link.delay = MS(30);
+	pass(MS(1500));
+	run.offered = 0;
+	pass(MS(400));
+	pass(MS(300));
+	assert_share(MS(300), 80);
+}
+
+/* TCP with BBR sends as much as comes, so that nothing ever waits for its turn. */
+static void who_keeps_pace_with_the_link_shows_what_it_carries(void **state)
+{
+	(void)state;
+	begin((struct link){ .rate = 100 * MBIT, .delay = MS(5), .buffer = MS(300) });
+	for (u32 mbit = 10; mbit < 95; mbit += mbit / 2) {
+		run.offered = mbit * MBIT;
+		pass(MS(50));
+	}
+	run.offered = 95 * MBIT;
+	pass(MS(1000));
+	assert_int_equal(run.cc.mode, RATECC_STARTUP); /* there is no queue: it may be more */
+	run.offered = 125 * MBIT;
+	pass(MS(12));
+	run.offered = 100 * MBIT;
+	pass(MS(500));
+	assert_int_not_equal(run.cc.mode, RATECC_STARTUP);
+	assert_in_range((u64)(run.cc.rate / MBIT), 90, 105);
+}
+
 static void busy_hosts_are_no_queue(void **state)
 {
 	(void)state;
@@ -401,9 +467,12 @@ int main(void)
 		cmocka_unit_test(a_policer_is_found),
 		cmocka_unit_test(when_the_link_gets_slower_so_does_the_sender),
 		cmocka_unit_test(when_the_link_gets_faster_so_does_the_sender),
+		cmocka_unit_test(a_slow_link_is_not_buried_at_the_start),
 		cmocka_unit_test(a_longer_way_is_no_queue_for_ever),
 		cmocka_unit_test(swings_are_followed),
 		cmocka_unit_test(a_pause_does_not_make_it_forget),
+		cmocka_unit_test(a_longer_way_while_little_is_sent_leaves_the_rate),
+		cmocka_unit_test(who_keeps_pace_with_the_link_shows_what_it_carries),
 		cmocka_unit_test(busy_hosts_are_no_queue),
 		cmocka_unit_test(silence_stops_it),
 	};

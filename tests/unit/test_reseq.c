@@ -6,6 +6,7 @@
 #include "harness.h"
 
 #include <string.h>
+#include <time.h>
 
 #include "warp/reseq.h"
 
@@ -19,7 +20,7 @@ struct bench {
 	struct pool *pool;
 	struct reseq *r;
 	u64 now;
-	u32 out[20000]; /* bucket << 24 | sequence */
+	u32 out[60000]; /* bucket << 24 | sequence */
 	u32 count;
 };
 
@@ -75,12 +76,12 @@ static struct buf *shared;
 
 static enum reseq_verdict put(u8 bucket, u32 sequence)
 {
-	enum reseq_verdict v = reseq_ask(bench.r, bucket, sequence);
+	enum reseq_verdict v = reseq_ask(bench.r, bench.now, bucket, sequence);
 	struct reorder_item item = { .size = mark(bucket, sequence) };
 
 	if (v == RESEQ_FULL) {
 		release();
-		v = reseq_ask(bench.r, bucket, sequence);
+		v = reseq_ask(bench.r, bench.now, bucket, sequence);
 	}
 	if (v == RESEQ_PASS) {
 		bench.out[bench.count++] = item.size;
@@ -204,11 +205,11 @@ static void nothing_comes_twice(void **state)
 	assert_true(reseq_knows(bench.r, 1, 7));
 	assert_false(reseq_knows(bench.r, 1, 6));
 	assert_false(reseq_knows(bench.r, 2, 5));
-	for (u32 n = 8; n < 9000; n++)
+	for (u32 n = 8; n < 3 * RESEQ_WINDOW; n++)
 		put(1, n);
-	assert_int_equal(put(1, 8999), RESEQ_DUPLICATE);
-	assert_int_equal(put(1, 9000 - RESEQ_WINDOW), RESEQ_DUPLICATE);
-	assert_int_equal(put(1, 8998 - RESEQ_WINDOW), RESEQ_LATE);
+	assert_int_equal(put(1, 3 * RESEQ_WINDOW - 1), RESEQ_DUPLICATE);
+	assert_int_equal(put(1, 2 * RESEQ_WINDOW), RESEQ_DUPLICATE);
+	assert_int_equal(put(1, 2 * RESEQ_WINDOW - 2), RESEQ_LATE);
 }
 
 static void without_order_nothing_waits(void **state)
@@ -229,15 +230,86 @@ static void too_many_are_not_held(void **state)
 	(void)state;
 	open_reseq(RESEQ_LOOSE);
 	put(1, 0);
-	for (u32 n = 2; n <= RESEQ_HELD; n++)
+	for (u32 n = 2; n <= RESEQ_HELD + 1; n++)
 		assert_int_equal(put(1, n), RESEQ_EARLY);
 	assert_int_equal(bench.count, 1);
-	/* Further ahead than the window: the gap gives way. */
-	put(1, RESEQ_HELD + 1);
-	assert_int_equal(bench.count, RESEQ_HELD + 1);
+	/* One more: the gap gives way. */
+	put(1, RESEQ_HELD + 2);
+	assert_int_equal(bench.count, RESEQ_HELD + 2);
 	assert_out(1, 1, 2);
 	assert_int_equal(reseq_lost(bench.r), 1);
-	assert_int_equal(put(1, 1), RESEQ_LATE);
+	assert_int_equal(put(1, 1), RESEQ_PASS);
+	assert_int_equal(reseq_lost(bench.r), 0);
+}
+
+/* Further ahead than the window: gaps give way as far as need be, and no further. */
+static void the_window_moves_on(void **state)
+{
+	(void)state;
+	open_reseq(RESEQ_LOOSE);
+	put(1, 0);
+	put(1, 2);
+	put(1, RESEQ_WINDOW - 96);
+	put(1, RESEQ_WINDOW + 1);
+	assert_int_equal(bench.count, 2);
+	assert_out(1, 1, 2);
+	/* Nothing is due before the wait is over. */
+	assert_true(reseq_next_expiry(bench.r) > bench.now);
+	assert_int_equal(put(1, 1), RESEQ_PASS);
+}
+
+static double seconds(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
+}
+
+/* Each of 1,000 takes no steps of one through a million sequences: microseconds, not more than 1 ms. */
+static void a_far_sequence_costs_no_time(void **state)
+{
+	const double begun = seconds();
+
+	(void)state;
+	open_reseq(RESEQ_LOOSE);
+	for (u32 n = 0; n < 1000; n++) {
+		put(1, n << 20);
+		bench.count = 0;
+	}
+	assert_true(seconds() - begun < 0.5);
+}
+
+/* What is due, and held only since nobody has fetched it yet, is not due a second time. */
+static void a_copy_of_what_is_due_passes_no_second_time(void **state)
+{
+	struct reorder_item item;
+
+	(void)state;
+	open_reseq(RESEQ_LOOSE);
+	put(1, 0);
+	put(1, 2);
+	put(1, 3);
+	assert_int_equal(reseq_ask(bench.r, bench.now, 1, 1), RESEQ_PASS);
+	assert_int_equal(reseq_ask(bench.r, bench.now, 1, 2), RESEQ_DUPLICATE);
+	assert_true(reseq_next(bench.r, bench.now, &item));
+	assert_int_equal(item.size, mark(1, 2));
+	buf_put(item.buf);
+	release();
+	assert_int_equal(reseq_waiting(bench.r), 0);
+}
+
+/* Its sequences begin a little behind those of its former life. */
+static void so_is_one_that_begins_behind(void **state)
+{
+	(void)state;
+	open_reseq(RESEQ_LOOSE);
+	put(1, 900000);
+	for (u32 n = 0; n < 1000; n++) {
+		bench.now += 10 * NS_PER_MS;
+		put(1, 500000 + n);
+	}
+	assert_in_range(bench.count, 500, 1001);
 }
 
 static void a_sender_that_begins_anew_is_followed(void **state)
@@ -290,7 +362,11 @@ int main(void)
 		TEST(nothing_comes_twice),
 		TEST(without_order_nothing_waits),
 		TEST(too_many_are_not_held),
+		TEST(a_copy_of_what_is_due_passes_no_second_time),
+		TEST(a_far_sequence_costs_no_time),
+		TEST(the_window_moves_on),
 		TEST(a_sender_that_begins_anew_is_followed),
+		TEST(so_is_one_that_begins_behind),
 		TEST(whatever_the_order_of_arrival_all_come_once),
 	};
 

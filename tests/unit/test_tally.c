@@ -83,6 +83,21 @@ static void a_far_number_is_a_new_life(void **state)
 	assert_int_equal(f.bytes, 10);
 }
 
+/* A path that takes the number of one that is gone counts from somewhere, which may be behind. */
+static void so_are_many_that_are_late(void **state)
+{
+	struct tally a = { 0 };
+	struct frame_tally f;
+
+	(void)state;
+	tally_take(&a, 0, 900000, 100);
+	for (u32 n = 0; n < 100; n++)
+		tally_take(&a, MS(10000 + n), 500000 + n, 100);
+	tally_tell(&a, MS(20000), 0, &f);
+	assert_int_equal(f.highest, 500099);
+	assert_true(came(&f, 500099) && came(&f, 500050));
+}
+
 static void a_report_is_due_in_time(void **state)
 {
 	struct frame_tally f;
@@ -117,6 +132,7 @@ int main(void)
 		cmocka_unit_test(what_overtakes_fills_its_place),
 		cmocka_unit_test(numbers_wrap),
 		cmocka_unit_test(a_far_number_is_a_new_life),
+		cmocka_unit_test(so_are_many_that_are_late),
 		cmocka_unit_test(a_report_is_due_in_time),
 		cmocka_unit_test(the_wait_follows_the_round_trip_within_bounds),
 	};

@@ -148,9 +148,9 @@ static const struct example examples[] = {
 	{ "01 0006 0102 03040506",
 	  { .type = FRAME_PAYLOAD, .payload = { 0x0102, 0x03040506, data, 0 } } },
 	{ "02 000f 0102 03040506 02 0004 000b 77617270",
-	  { .type = FRAME_FRAGMENT, .fragment = { 0x0102, 0x03040506, 2, 4, 12, data, 4 } } },
+	  { .type = FRAME_FRAGMENT, .fragment = { 0, 0x0102, 0x03040506, 2, 4, 12, data, 4 } } },
 	{ "02 000e 0102 03040506 01 0004 0006 776172",
-	  { .type = FRAME_FRAGMENT, .fragment = { 0x0102, 0x03040506, 1, 4, 7, data, 3 } } },
+	  { .type = FRAME_FRAGMENT, .fragment = { 0, 0x0102, 0x03040506, 1, 4, 7, data, 3 } } },
 	{ "03 000b 0102 03040506 00 77617270",
 	  { .type = FRAME_SHARD,
 	    .shard = { .tunnel = 0x0102, .sequence = 0x03040506, .data = data, .size = 4 } } },
@@ -664,9 +664,9 @@ static void what_could_not_be_read_again_is_not_put(void **state)
 		{ .type = FRAME_MAPPING_REQUEST, .mapping_request = { WIRE_KEYS_MAX + 1, keys } },
 		{ .type = FRAME_MAPPING_RESPONSE,
 		  .mapping_response = { .count = WIRE_MAPPINGS_MAX + 1 } },
-		{ .type = FRAME_FRAGMENT, .fragment = { 1, 1, 0, 0, 4, data, 4 } },
-		{ .type = FRAME_FRAGMENT, .fragment = { 1, 1, 0, 4, 0, data, 4 } },
-		{ .type = FRAME_FRAGMENT, .fragment = { 1, 1, 0, 4, 65537, data, 4 } },
+		{ .type = FRAME_FRAGMENT, .fragment = { 0, 1, 1, 0, 0, 4, data, 4 } },
+		{ .type = FRAME_FRAGMENT, .fragment = { 0, 1, 1, 0, 4, 0, data, 4 } },
+		{ .type = FRAME_FRAGMENT, .fragment = { 0, 1, 1, 0, 4, 65537, data, 4 } },
 	};
 	u8 out[FRAME_MAX];
 
@@ -723,7 +723,12 @@ static void padding_fills_whatever_is_left(void **state)
 
 static void headers_put_in_place_make_the_frame_of_the_data_behind_them(void **state)
 {
-	const struct frame_fragment fragment = { 0x0102, 0x03040506, 255, 257, 65536, NULL, 1 };
+	const struct frame_fragment fragment = { .tunnel = 0x0102,
+						 .sequence = 0x03040506,
+						 .index = 255,
+						 .unit = 257,
+						 .total = 65536,
+						 .size = 1 };
 	u8 bytes[FRAME_FRAGMENT_HEADER + 1], *p = bytes;
 	size_t size = FRAME_PAYLOAD_HEADER + 1;
 	struct frame f;

@@ -43,7 +43,7 @@ static u64 bit(u32 path)
 
 /* --- links and paths ------------------------------------------------------------------------- */
 
-static u64 live_paths(const struct engine *e, const struct peer *p)
+static u64 live_paths(const struct peer *p)
 {
 	u64 live = 0;
 
@@ -51,8 +51,8 @@ static u64 live_paths(const struct engine *e, const struct peer *p)
 		const u32 n = (u32)__builtin_ctzll(mask);
 		const struct path *path = &p->paths[n];
 
-		if (path->state != PATH_LIVE ||
-		    e->ifaces[path->iface]->options.policy.cost == COST_BARRED)
+		if (path->state != PATH_LIVE || path->cost == COST_BARRED ||
+		    path->remote_cost >= COST_BARRED)
 			continue;
 		if (!path_relayed(path) || p->usable_mask & bit(n))
 			live |= bit(n);
@@ -170,6 +170,17 @@ static void count_rate(struct autosel *a, const struct flow *f, u64 now)
 	a->counted_at = now;
 }
 
+/* What leaves after the send_deadline, which the other end knows, is dropped there. */
+static void limit_within(struct autosel *a, u64 send_deadline)
+{
+	u64 way = TIME_NEVER;
+
+	for (u32 n = 0; n < a->in.count; n++)
+		way = time_min(way, a->in.link[n].delay);
+	if (send_deadline && a->in.count)
+		a->in.target.within = time_min(a->in.target.within, send_deadline + way);
+}
+
 static void gather(struct engine *e, struct peer *p, u64 now, struct autosel *a)
 {
 	u32 well;
@@ -179,8 +190,9 @@ static void gather(struct engine *e, struct peer *p, u64 now, struct autosel *a)
 	a->in.target = e->tunnels[a->tunnel].target;
 	a->in.rate = a->rate;
 	a->in.parity = REDUND_PARITY_MAX;
-	well = learn_links(e, p, live_paths(e, p), a->first | a->again, &a->in);
+	well = learn_links(e, p, live_paths(p), a->first | a->again, &a->in);
 	set_answers(a);
+	limit_within(a, e->tunnels[a->tunnel].send_deadline);
 	a->in.reports = reports_come(a, now);
 	a->in.young = well < (a->in.count < 2 ? a->in.count : 2) ||
 		      (!a->in.reports && now - a->begun < REPORTS_AWAITED);
@@ -402,7 +414,7 @@ u64 autosel_mask(struct engine *e, struct peer *p, u64 now, struct autosel *a)
 
 u64 autosel_careful_mask(const struct peer *p, const struct autosel *a)
 {
-	return a->careful ? a->careful : pathset_select(p, 0);
+	return a->careful && autosel_all_live(p, a->careful) ? a->careful : pathset_select(p, 0);
 }
 
 bool autosel_shards(const struct autosel *a)

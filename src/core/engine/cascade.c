@@ -226,6 +226,8 @@ static void hear_offer(struct engine *e, struct peer *p, u64 now, struct punch_p
 	bool changed = !pair->offered ||
 		       strategy_dependence(&pair->nat) != strategy_dependence(&f->nat);
 
+	if (changed && !ratelim_take(&p->punch->news, now)) /* it will come again */
+		return;
 	pair->nat = f->nat;
 	pair->offered = true;
 	if (changed)
@@ -242,6 +244,10 @@ static bool follow(const struct punching *c, u32 pair, const struct frame_punch 
 		return false;
 	if (!how || how->last || !ratelim_take(&c->p->punch->calls, c->now))
 		return false;
+	if (c->a->how) { /* for another pair, or another strategy: that is over */
+		c->p->punch->pair[c->a->pair].state = PAIR_WAITS;
+		c->p->punch->pair[c->a->pair].next = c->now + OFFER_AGAIN;
+	}
 	attempt_end(c);
 	if (!attempt_begin(c, how, (u8)pair, opens))
 		return false;

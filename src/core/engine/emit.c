@@ -81,6 +81,8 @@ static void count_sent(const struct emission *u, struct strand *s, u8 path, stru
 	u->e->tunnels[i->tunnel].copies_sent++;
 	u->st->tunnel = i->tunnel;
 	i->sent_at = u->now;
+	if (!i->trial)
+		s->payload_at = u->now;
 	flight_add(&s->flight, i);
 	ratecc_sent(&s->cc, u->now, i->wire);
 	if (s->cc.next_send > u->now)
@@ -115,4 +117,18 @@ bool datagram_send(struct stripe *st, u64 now, u8 path, struct flight_item *i)
 	if (sent)
 		count_sent(u, s, path, i);
 	return sent;
+}
+
+void trial_send(struct stripe *st, u64 now, u8 path, const struct flight_item *of)
+{
+	struct strand *s = st->strand[path];
+	struct flight_item trial = *of;
+
+	if (now < s->next_trial || flight_full(&s->flight))
+		return;
+	trial.trial = true;
+	trial.piece = false;
+	trial.size = 0;
+	s->next_trial = now + TRIAL_EVERY;
+	datagram_send(st, now, path, &trial);
 }

@@ -22,6 +22,7 @@
  *   rebuild.c   shards that come in, and what they rebuild
  *   stripe.c    payloads that take one path each wait here, and are sent again when lost
  *   spread.c    which of them goes over which path, and when
+ *   ways.c      which paths they may take
  *   emit.c      one of these, as a datagram
  *   strand.c    one path, as these know it
  *   unstripe.c  such payloads come in: reports of what came, and their order
@@ -149,12 +150,14 @@ struct flow {
 	struct autosel *autosel; /* the same; NULL: the tunnel has no target */
 	struct telling *telling; /* the same; NULL: the other end has not asked */
 	bool striped;            /* what is sent takes one path each: p->stripe */
+	bool sheds; /* of that so much is too late that it is not sent at the last moment */
 	struct reseq *reseq; /* the same; NULL: nothing has come that took one path of several */
 };
 
 struct reassembly {
 	struct buf *buf; /* NULL: free */
 	u16 peer, tunnel, unit;
+	u8 line; /* as in frame_fragment */
 	u32 sequence, total, have;
 	u64 seen[4]; /* bitmap of 256 fragments */
 	u64 deadline;
@@ -372,7 +375,6 @@ static inline struct iface *iface_get(const struct engine *e, u8 iface)
 {
 	return iface < MAX_IFACES ? e->ifaces[iface] : NULL;
 }
-u32 iface_udp_max(const struct iface *i);
 /* UDP payload of a datagram to remote, which a map may have to forward. */
 u32 iface_path_max(const struct iface *i, const struct endpoint *remote);
 /* Queues raw bytes (a handshake message) to destination. */
@@ -478,11 +480,8 @@ bool tunnel_has_peer(const struct tunnel *t, u16 peer);
 /* Hands a payload to its gate, unless it is too late; takes over one reference to its buf. */
 void tunnel_hand_over(struct engine *e, u64 now, u16 tunnel, u16 peer,
 		      const struct reorder_item *item);
-/* Checks and hands a whole payload to its gate; takes over one reference to buf. */
-void tunnel_deliver(struct engine *e, u16 tunnel, u16 peer, u8 *data, u32 size, struct buf *buf);
 u64 flow_lost(const struct flow *f);
 void flow_begin(const struct engine *e, struct flow *f);
-void flow_take(struct flow *f, u32 sequence);
 /* p has just been added: what its part in each tunnel calls for. 0, -ENOMEM. */
 int flow_open_all(struct engine *e, struct peer *p);
 /* p or the tunnel goes. */

@@ -31,12 +31,14 @@ static void reassembly_drop(struct engine *e, struct reassembly *r)
 	r->buf = NULL;
 }
 
-static struct reassembly *reassembly_find(struct engine *e, u16 peer, u16 tunnel, u32 sequence)
+static struct reassembly *reassembly_find(struct engine *e, u16 peer, u16 tunnel,
+					  const struct frame_fragment *f)
 {
 	for (u32 n = 0; n < REASSEMBLIES; n++) {
 		struct reassembly *r = &e->reassemblies[n];
 
-		if (r->buf && r->sequence == sequence && r->peer == peer && r->tunnel == tunnel)
+		if (r->buf && r->sequence == f->sequence && r->line == f->line && r->peer == peer &&
+		    r->tunnel == tunnel)
 			return r;
 	}
 	return NULL;
@@ -89,6 +91,7 @@ static struct reassembly *reassembly_begin(struct engine *e, u64 now, u16 peer, 
 				  .peer = peer,
 				  .tunnel = tunnel,
 				  .unit = f->unit,
+				  .line = f->line,
 				  .sequence = f->sequence,
 				  .total = f->total,
 				  .deadline = now + REASSEMBLY_TIME };
@@ -100,7 +103,7 @@ static struct reassembly *reassembly_begin(struct engine *e, u64 now, u16 peer, 
 bool fragment_take(struct engine *e, u64 now, u16 peer, u16 tunnel, const struct frame_fragment *f,
 		   struct buf **ret_buf)
 {
-	struct reassembly *r = reassembly_find(e, peer, tunnel, f->sequence);
+	struct reassembly *r = reassembly_find(e, peer, tunnel, f);
 	u64 bit = UINT64_C(1) << (f->index % 64);
 
 	if (!fragment_fits(f) || (r && (r->unit != f->unit || r->total != f->total))) {
@@ -123,7 +126,7 @@ bool fragment_take(struct engine *e, u64 now, u16 peer, u16 tunnel, const struct
 
 u8 *fragment_find(struct engine *e, u16 peer, u16 tunnel, const struct frame_fragment *f)
 {
-	struct reassembly *r = reassembly_find(e, peer, tunnel, f->sequence);
+	struct reassembly *r = reassembly_find(e, peer, tunnel, f);
 
 	if (!r || r->unit != f->unit || r->total != f->total ||
 	    !(r->seen[f->index / 64] & UINT64_C(1) << (f->index % 64)))

@@ -10,26 +10,26 @@
 
 #define REST_TIME (1 * NS_PER_S)
 
-u32 iface_path_max(const struct iface *i, const struct endpoint *remote)
-{
-	u32 max = iface_udp_max(i);
-
-	if (remote->address.family != ADDRESS_RELAY)
-		return max;
-	return max > RELAY_OVERHEAD ? max - RELAY_OVERHEAD : 0;
-}
-
 static u32 udp_overhead(const struct iface *i)
 {
 	return i->options.local.address.family == 4 ? UDP_IP4_OVERHEAD : UDP_IP6_OVERHEAD;
 }
 
-u32 iface_udp_max(const struct iface *i)
+static u32 udp_max(const struct iface *i)
 {
 	u32 overhead = udp_overhead(i);
 	u32 max = i->options.mtu > overhead ? i->options.mtu - overhead : 0;
 
 	return max < DATAGRAM_MAX ? max : DATAGRAM_MAX;
+}
+
+u32 iface_path_max(const struct iface *i, const struct endpoint *remote)
+{
+	u32 max = udp_max(i);
+
+	if (remote->address.family != ADDRESS_RELAY)
+		return max;
+	return max > RELAY_OVERHEAD ? max - RELAY_OVERHEAD : 0;
 }
 
 void iface_queue_bytes(struct engine *e, u64 now, u8 iface, u16 socket,

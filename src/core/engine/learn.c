@@ -40,7 +40,8 @@ void learn_close(struct engine *e, struct peer *p)
 
 static void sample_path(struct learned *l, u32 n, const struct path *path)
 {
-	const u64 sent = path->out.sent, lost = path_lost_out(path);
+	u64 lost;
+	const u64 sent = path_judged_out(path, &lost);
 	double loss = 0;
 
 	if (l->born[n] != path->born) { /* another path has this place */
@@ -101,9 +102,9 @@ u32 learn_fate(const struct engine *e, const struct peer *p, u32 path)
 	return path;
 }
 
-static double price(const struct engine *e, const struct path *path)
+static double price(const struct path *path)
 {
-	switch (e->ifaces[path->iface]->options.policy.cost) {
+	switch (path->cost > path->remote_cost ? path->cost : path->remote_cost) {
 	case COST_METERED:
 		return METERED_PRICE;
 	case COST_BACKUP:
@@ -113,7 +114,7 @@ static double price(const struct engine *e, const struct path *path)
 	}
 }
 
-static struct plan_link link_of(const struct engine *e, const struct peer *p, u32 n)
+static struct plan_link link_of(const struct peer *p, u32 n)
 {
 	const struct path *path = &p->paths[n];
 	const struct know *k = &p->learned->know[n];
@@ -125,7 +126,7 @@ static struct plan_link link_of(const struct engine *e, const struct peer *p, u3
 		.outage = know_outage(k),
 		.delay = path->rtt / 2 + path->queue_out / 2 + VARIATIONS / 2 * path->rtt_var,
 		.answer = path->rtt ? path->rtt + VARIATIONS * path->rtt_var + REPORT_SLACK : 0,
-		.price = price(e, path),
+		.price = price(path),
 	};
 }
 
@@ -181,7 +182,7 @@ u32 learn_links(const struct engine *e, const struct peer *p, u64 live, u64 curr
 
 			if (fate_taken(e, p, ret, n))
 				continue;
-			l = link_of(e, p, n);
+			l = link_of(p, n);
 			if (best.path == MAX_PEER_PATHS || goes_before(p, ret, current, &l, &best))
 				best = l;
 		}

@@ -4,7 +4,8 @@
  *
  * Links are paths that share neither our interface nor the peer's address, as far as there are such,
  * and of these only paths that are live, are not much later than others, and do not lose more than
- * parity can make good: for a moment, if it is little more, but not at all if they lose a third.
+ * parity can make good: for a moment, if it is little more, but not at all if they lose a third. What leads
+ * over the same link is then no better, so far as it has not shown that it is.
  * A path that was left for its losses carries nothing that would show its recovery, so it is probed
  * quickly for a while; so is one that leaves a probe unanswered.
  *
@@ -19,18 +20,28 @@
 
 #define LINKS_TIME (10 * NS_PER_MS) /* they are chosen anew after so long */
 #define LOSSY_PATIENCE (1 * NS_PER_S)
-#define COLLAPSE_REPORTS 2u           /* in a row that tell of much lost: no patience with that */
-#define RELIEF 6                      /* a path is used again when it loses so many times less */
-#define ASK_INTERVAL (10 * NS_PER_MS) /* of a path that may lose much */
-#define ASK_AGAIN (20 * NS_PER_MS)    /* of one that was left: less often deceives less */
-#define ASK_GRACE (5 * NS_PER_MS)     /* for an answer, beyond what is usual */
-#define ASK_TIME (2 * NS_PER_S)       /* for so long */
-#define ASK_SILENCE (160 * NS_PER_MS) /* and while it is not silent for so long */
-#define LATE (200 * NS_PER_MS)        /* a round trip so much longer than others' */
+#define MUCH (1.0 / 3)               /* of what was sent: no patience with that */
+#define EXCESS_MOST 7.0              /* datagrams lost beyond that */
+#define EXCESS_ONCE 5.0              /* and of these at most as many at once */
+#define RELIEF 6                     /* a path is used again when it loses so many times less */
+#define PROOF 16u                    /* and after so many datagrams */
+#define ASK_INTERVAL (8 * NS_PER_MS) /* of a path that may lose much; less than LINKS_TIME */
+#define ASK_AGAIN (20 * NS_PER_MS)   /* of one that was left: less often deceives less */
+#define ASK_GRACE (5 * NS_PER_MS)    /* for an answer, beyond what is usual */
+#define ASK_TIME (2 * NS_PER_S)      /* for so long */
+#define ASK_MOST (PATH_PROBES_REMEMBERED - 2) /* that are not answered */
+#define LATE (200 * NS_PER_MS)                /* a round trip so much longer than others' */
 
 static u64 bit(u32 path)
 {
 	return UINT64_C(1) << path;
+}
+
+/* Over interfaces of one name: an interface has as many addresses as it likes. */
+static bool same_iface(const struct engine *e, const struct path *a, const struct path *b)
+{
+	return strncmp(e->ifaces[a->iface]->options.name, e->ifaces[b->iface]->options.name,
+		       IFNAME_SIZE) == 0;
 }
 
 /* Whether this path has for long been losing more than parity makes good. A burst of losses is what
@@ -52,38 +63,88 @@ static void ask(const struct sending *s, const struct links *l, u32 n, bool bett
 	struct path *path = &s->p->paths[n];
 	const u64 interval = l->collapsed & bit(n) ? ASK_AGAIN : ASK_INTERVAL;
 
-	if ((s->now >= l->suspect_since[n] + ASK_TIME && !better) ||
-	    path->unanswered >= ASK_SILENCE / interval || s->now < path->probed_at + interval)
+	if ((s->now >= l->loss[n].suspect_since + ASK_TIME && !better) ||
+	    path->unanswered >= ASK_MOST || s->now < path->probed_at + interval)
 		return;
 	path_wake(path, s->now);
 	peer_arm(s->e, s->p, s->now);
 }
 
-/* Should the newest probe have been answered by now? It may be the first of many. */
+/* Should it have answered by now? That may be the first sign of much that is lost. */
 static bool is_overdue(const struct sending *s, u32 n)
 {
 	const struct path *path = &s->p->paths[n];
 
-	return path->unanswered &&
-	       s->now >= path->probed_at + path->rtt + 4 * path->rtt_var + ASK_GRACE;
+	return path->state == PATH_LIVE && path->oldest_unanswered &&
+	       s->now >= path->oldest_unanswered + path->rtt + 4 * path->rtt_var + ASK_GRACE;
 }
 
-/* Whether it loses so much that it is of no use, until it hardly loses any more. A burst is told by one
- * report, after it: the next one, that is asked for at once, tells of none. */
+/* Adds what the answers tell that have come since it was looked at last: losses beyond MUCH of what was sent,
+ * a sum that never falls below nothing. One look adds so little that a burst alone, after which nothing is
+ * lost, is not enough: that is what parity is for. */
+static void weigh(const struct path_ledger *out, struct links_loss *loss)
+{
+	const double sent = (double)(out->sent - loss->sent);
+	const double received = (double)(out->received - loss->received);
+	double excess = sent - received - MUCH * sent;
+
+	if (out->sent < loss->sent || out->received < loss->received) { /* they are counted anew */
+		loss->proven_at = out->sent + PROOF;
+		excess = 0;
+	}
+	loss->sent = out->sent;
+	loss->received = out->received;
+	loss->excess += excess < EXCESS_ONCE ? excess : EXCESS_ONCE;
+	if (loss->excess < 0)
+		loss->excess = 0;
+}
+
+/* n has just collapsed. Paths that have nothing to carry and share an end with it hide the same link perhaps:
+ * they have to show that they do not. */
+static void suspect_kin(const struct sending *s, struct links *l, u32 n)
+{
+	const struct path *path = &s->p->paths[n];
+
+	l->loss[n].proven_at = path->out.sent + PROOF;
+	for (u64 mask = s->mask & ~l->chosen; mask; mask &= mask - 1) {
+		const u32 other = (u32)__builtin_ctzll(mask);
+		const struct path *kin = &s->p->paths[other];
+
+		if (!same_iface(s->e, kin, path) &&
+		    !address_equal(&kin->remote.address, &path->remote.address))
+			continue;
+		l->collapsed |= bit(other);
+		l->loss[other].proven_at = kin->out.sent + PROOF;
+		l->loss[other].suspect_since = s->now;
+	}
+}
+
+static bool is_proven(const struct path_ledger *out, const struct links_loss *loss)
+{
+	return out->recent < MUCH / RELIEF && out->sent >= loss->proven_at;
+}
+
+/* Whether it loses so much that it is of no use, until it hardly loses any more. */
 static bool collapsed(const struct sending *s, struct links *l, u32 n)
 {
 	const struct path_ledger *out = &s->p->paths[n].out;
-	const double most = l->tolerable > PATH_MUCH ? l->tolerable : PATH_MUCH;
-	const bool suspect = out->much && out->recent >= most;
+	const bool live = s->p->paths[n].state == PATH_LIVE;
+	struct links_loss *loss = &l->loss[n];
+	const bool suspect = out->recent >= MUCH / 2 || loss->excess >= EXCESS_MOST / 4;
 
+	weigh(out, loss);
 	if (!suspect && !(l->collapsed & bit(n)))
-		l->suspect_since[n] = s->now;
-	else if (l->collapsed & bit(n) && out->recent < most / RELIEF)
+		loss->suspect_since = s->now;
+	if (l->collapsed & bit(n) && is_proven(out, loss)) {
 		l->collapsed &= ~bit(n);
-	else if (suspect && out->much >= COLLAPSE_REPORTS)
+		loss->excess = 0;
+	} else if (!(l->collapsed & bit(n)) &&
+		   (loss->excess >= EXCESS_MOST || (!live && out->recent >= MUCH))) {
 		l->collapsed |= bit(n);
+		suspect_kin(s, l, n);
+	}
 	if (suspect || l->collapsed & bit(n) || is_overdue(s, n))
-		ask(s, l, n, out->recent < most);
+		ask(s, l, n, out->recent < MUCH);
 	return l->collapsed & bit(n);
 }
 
@@ -101,6 +162,16 @@ static u64 quickest(const struct sending *s)
 	return least;
 }
 
+/* For shards. Who stripes judges by what comes of what he sends, and makes queues of his own. */
+static bool is_useless(const struct sending *s, struct links *l, u32 n, u64 least)
+{
+	const struct path *path = &s->p->paths[n];
+	const bool late = least != TIME_NEVER && path->rtt_last > least + LATE + 2 * l->patience;
+	const bool lossy = too_lossy(s, l, n);
+
+	return collapsed(s, l, n) || lossy || late;
+}
+
 /* Of the paths there are, the live ones that are good, if there are any; or the live ones; or all. */
 static u64 good_paths(const struct sending *s, struct links *l)
 {
@@ -109,15 +180,12 @@ static u64 good_paths(const struct sending *s, struct links *l)
 
 	for (u64 mask = s->mask; mask; mask &= mask - 1) {
 		const u32 n = (u32)__builtin_ctzll(mask);
-		const struct path *path = &s->p->paths[n];
-		bool late, lossy;
+		const bool useless = l->tolerable < 1 && is_useless(s, l, n, least);
 
-		if (path->state != PATH_LIVE)
+		if (s->p->paths[n].state != PATH_LIVE)
 			continue;
 		live |= bit(n);
-		late = least != TIME_NEVER && path->rtt_last > least + LATE + 2 * l->patience;
-		lossy = too_lossy(s, l, n);
-		if (!collapsed(s, l, n) && !lossy && !late)
+		if (!useless)
 			good |= bit(n);
 	}
 	return good ? good : live ? live : s->mask;
@@ -126,12 +194,8 @@ static u64 good_paths(const struct sending *s, struct links *l)
 /* The interface of this name, or one of its addresses, carries a link already. */
 static bool iface_taken(const struct sending *s, const struct links *l, const struct path *path)
 {
-	const char *name = s->e->ifaces[path->iface]->options.name;
-
 	for (u32 n = 0; n < l->count; n++) {
-		const u8 iface = s->p->paths[l->path[n]].iface;
-
-		if (strncmp(s->e->ifaces[iface]->options.name, name, IFNAME_SIZE) == 0)
+		if (same_iface(s->e, &s->p->paths[l->path[n]], path))
 			return true;
 	}
 	return false;

@@ -61,7 +61,7 @@ static bool map_put_frames(struct buf *b, const struct frame *frames, size_t cou
 	return true;
 }
 
-bool map_session_seal(struct map *m, u64 now, struct buf *b)
+static bool map_session_seal(struct map *m, u64 now, struct buf *b)
 {
 	u32 size = b->length;
 

@@ -19,8 +19,6 @@ void map_register_soon(struct engine *e, u64 now);
 void map_shutdown(struct engine *e, struct map *m, u64 now);
 /* Where to reach the map from iface, or NULL. */
 const struct endpoint *map_endpoint(const struct engine *e, const struct map *m, u8 iface);
-/* Seals what lies in b. */
-bool map_session_seal(struct map *m, u64 now, struct buf *b);
 /* A way to the map. */
 struct map_way {
 	u8 iface;

@@ -58,7 +58,7 @@ static void send_again(struct engine *e, struct peer *p, u64 now, struct autosel
 	if (!autosel_all_live(p, over))
 		over = pathset_select(p, 0);
 	if (!b) {
-		repair_again(a->repair, now, due->slot, 0, 0, a->patience);
+		repair_again(a->repair, now, due->slot, 0, 0, a->patience + AUTOSEL_SLACK);
 		return;
 	}
 	memcpy(buf_data(b), due->data, due->size);

@@ -66,6 +66,7 @@ static int path_to_evict(const struct peer *p, enum path_origin origin)
 
 static void path_gone(struct engine *e, struct peer *p, u32 path)
 {
+	recall_path_gone(e, p, path);
 	p->paths[path].used = false;
 	p->used_mask &= ~bit(path);
 	punch_socket_unused(e, p->paths[path].iface, p->paths[path].socket);
@@ -310,6 +311,7 @@ void pathset_update(struct engine *e, struct peer *p, u64 now)
 	tell_connection(e, p, now);
 	watch_silence(e, p, now, p->live_mask != 0);
 	recall_repeat(e, p, now);
+	stripe_wake(p, now);
 }
 
 u64 pathset_skew(const struct peer *p)

@@ -5,6 +5,14 @@
 #ifndef WARP_PAYLOADS_INTERNAL_H
 #define WARP_PAYLOADS_INTERNAL_H
 
+#define SEQUENCE_JUMP (1u << 22) /* further is a new life of the sender */
+
+/* Of two sequences of one tunnel to one peer. */
+static inline bool sequence_is_far(u32 a, u32 b)
+{
+	return a - b > SEQUENCE_JUMP && b - a > SEQUENCE_JUMP;
+}
+
 /* redund.c */
 /* p takes part in a tunnel that sends shards. 0, -ENOMEM. */
 int redund_open(struct engine *e, struct peer *p, u16 tunnel);
@@ -18,6 +26,8 @@ u32 redund_overhead(const struct tunnel *t);
 /* p takes part in a tunnel that stripes. 0, -ENOMEM. */
 int stripe_open(struct engine *e, struct peer *p, u16 tunnel);
 void stripe_close(struct engine *e, struct peer *p, u16 tunnel);
+/* p's paths or session may have changed. */
+void stripe_wake(struct peer *p, u64 now);
 u64 stripe_next_expiry(const struct engine *e);
 void stripe_expire(struct engine *e, u64 now);
 /* The other end tells what has come. */
@@ -28,6 +38,9 @@ u32 stripe_overhead(void);
 
 /* unstripe.c */
 void unstripe_take(struct engine *e, struct peer *p, const struct arrival *in, u16 tunnel,
+		   const struct frame_stripe *f);
+/* It has come, for nobody. */
+void unstripe_note(struct engine *e, struct peer *p, const struct arrival *in,
 		   const struct frame_stripe *f);
 void unstripe_close(struct engine *e, struct peer *p, u16 tunnel);
 /* p goes. */
@@ -45,6 +58,8 @@ u64 rebuild_next_expiry(const struct engine *e);
 void rebuild_expire(struct engine *e, u64 now);
 
 /* train.c */
+/* As many segments as a send may have on any kernel that has UDP_SEGMENT. */
+#define TRAIN_DATAGRAMS 64u
 /* b, one sealed datagram, has just been queued on the paths of queued and may grow. */
 void train_open(struct engine *e, struct buf *b, const struct train *what);
 void train_close(struct engine *e);
@@ -52,7 +67,6 @@ void train_close(struct engine *e);
 u8 *train_place(struct engine *e, u64 now, u16 tunnel, u16 peer, u64 mask, u32 datagram);
 /* The datagram is there, sealed. Returns the paths that it goes out on. */
 u64 train_grow(struct engine *e, u32 datagram);
-u32 train_datagrams(const struct buf *b);
 
 /* copies.c */
 /* Which paths of p are usable, or what is known of them, may have changed. */

@@ -11,7 +11,6 @@
 
 #define FORGET_PROBING (30 * NS_PER_S) /* a path that came in from somewhere and never answered */
 #define FORGET_DEAD (60 * NS_PER_S)
-#define MTU_TIMEOUT_MIN (200 * NS_PER_MS)
 #define BUSY_REFRESH (100 * NS_PER_MS)
 #define CROSSING_TIME (10 * NS_PER_S)
 
@@ -105,6 +104,15 @@ bool peer_send_frames(struct engine *e, struct peer *p, u64 now, u8 path,
 	return sent;
 }
 
+/* The present time, but for the lowest digits, which tell the path. No two probes to a peer have the same. */
+static u64 fresh_stamp(struct path *to, u8 path, u64 now)
+{
+	const u64 stamp = now - now % MAX_PEER_PATHS + path;
+
+	to->last_stamp = stamp > to->last_stamp ? stamp : to->last_stamp + MAX_PEER_PATHS;
+	return to->last_stamp;
+}
+
 static void send_probe(struct engine *e, struct peer *p, u64 now, u8 path,
 		       const struct frame_probe *answer_to, const struct endpoint *seen)
 {
@@ -124,6 +132,7 @@ static void send_probe(struct engine *e, struct peer *p, u64 now, u8 path,
 	}
 	if (!answer_to || to->state == PATH_PROBING) {
 		frames[count].type = FRAME_PROBE;
+		frames[count].probe.stamp = fresh_stamp(to, path, now);
 		path_probe(to, now, !idle, nattest_keepalive(e, to->iface), &frames[count++].probe);
 		if (!path_relayed(to) && nat_override_frame(e, to->iface, &frames[count]))
 			count++;
@@ -131,12 +140,31 @@ static void send_probe(struct engine *e, struct peer *p, u64 now, u8 path,
 	peer_send_frames(e, p, now, path, frames, count, 0);
 }
 
+/* The answer on this path is likely to be lost as well, like what it tells of. */
+static void answer_elsewhere(struct engine *e, struct peer *p, u64 now, u8 path,
+			     const struct frame_probe *probe)
+{
+	static const struct endpoint none;
+	const u64 others = pathset_select(p, 2) & ~(UINT64_C(1) << path);
+	struct frame frame = { .type = FRAME_PROBE_REPLY };
+	u8 other;
+
+	if (!others || !path_loses_much(&p->paths[path]))
+		return;
+	other = (u8)__builtin_ctzll(others);
+	path_reply(&p->paths[path], probe, &none, &frame.probe_reply);
+	frame.probe_reply.cost = p->paths[other].cost; /* as in all that goes over it */
+	peer_send_frames(e, p, now, other, &frame, 1, 0);
+}
+
 static void send_mtu_probe(struct engine *e, struct peer *p, u64 now, u8 path, u32 size)
 {
+	struct path *to = &p->paths[path];
 	struct frame frame = { .type = FRAME_PROBE };
 
-	p->paths[path].waiting = iface_waiting(e, p->paths[path].iface, p->index, path);
-	path_mtu_probe(&p->paths[path], now, &frame.probe);
+	to->waiting = iface_waiting(e, to->iface, p->index, path);
+	frame.probe.stamp = fresh_stamp(to, path, now);
+	path_mtu_probe(to, &frame.probe);
 	peer_send_frames(e, p, now, path, &frame, 1, size);
 }
 
@@ -235,18 +263,22 @@ static void take_probe(struct engine *e, struct peer *p, const struct arrival *i
 		deadline_refresh(p);
 	}
 	send_probe(e, p, in->now, (u8)path, probe, &in->source);
+	answer_elsewhere(e, p, in->now, (u8)path, probe);
 }
 
 static void take_reply(struct engine *e, struct peer *p, const struct arrival *in, int path,
 		       const struct frame_probe_reply *reply)
 {
+	const u32 asked = reply->stamp % MAX_PEER_PATHS; /* fresh_stamp() */
 	bool grew;
 
 	if (path < 0)
 		return;
 	policy_told(e, p, in->now, path, reply->cost);
 	offers_seen(e, &p->paths[path], in, &reply->seen);
-	grew = pmtu_answered(&p->paths[path].pmtu, in->now, reply->stamp);
+	if ((int)asked != path)
+		path_take_counts(&p->paths[asked], reply);
+	grew = path_mtu_answered(&p->paths[path], in->now, reply->stamp);
 	if (path_take_reply(&p->paths[path], in->now, reply))
 		path_changed(e, p, in->now, (u32)path);
 	else if (grew)
@@ -365,7 +397,7 @@ static bool searches_mtu(const struct peer *p, u32 n)
 static void expire_path(struct engine *e, struct peer *p, u64 now, u32 n)
 {
 	struct path *path = &p->paths[n];
-	u64 timeout = path->rtt + 4 * path->rtt_var;
+	u64 timeout;
 	u32 size;
 
 	if (path_is_forgotten(path, now)) {
@@ -386,7 +418,14 @@ static void expire_path(struct engine *e, struct peer *p, u64 now, u32 n)
 		send_probe(e, p, now, (u8)n, NULL, NULL);
 	if (!searches_mtu(p, n))
 		return;
-	size = pmtu_poll(&path->pmtu, now, timeout > MTU_TIMEOUT_MIN ? timeout : MTU_TIMEOUT_MIN);
+	timeout = pmtu_timeout(&path->pmtu, path->rtt + 4 * path->rtt_var);
+	/* Too large, or is the path silent? What is small has to arrive after it. */
+	if (pmtu_gives_up(&path->pmtu, now) && path->answered_stamp <= path->pmtu.probe_stamp) {
+		path_wake(path, now);
+		pmtu_wait(&path->pmtu, now + timeout);
+		return;
+	}
+	size = pmtu_poll(&path->pmtu, now, timeout);
 	if (size)
 		send_mtu_probe(e, p, now, (u8)n, size);
 }

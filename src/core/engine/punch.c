@@ -13,6 +13,8 @@
 
 #define CALLS_RATE 1u /* a second, from the other end */
 #define CALLS_BURST 8u
+#define NEWS_RATE 1u /* the same, of its NATs */
+#define NEWS_BURST (2 * PUNCH_PAIRS)
 #define NO_ROUND 256u
 
 /* --- pairs ----------------------------------------------------------------------------------- */
@@ -68,6 +70,7 @@ struct punch_pair *punch_pair_find(const struct peer *p, u8 iface, u8 theirs)
 static void punch_init(struct engine *e, struct punch *punch)
 {
 	ratelim_init(&punch->calls, CALLS_RATE, CALLS_BURST);
+	ratelim_init(&punch->news, NEWS_RATE, NEWS_BURST);
 	random_fill(&e->options.random, &punch->round, sizeof(punch->round));
 	punch->followed = NO_ROUND;
 }

@@ -88,6 +88,7 @@ struct punch {
 	struct punch_pair pair[PUNCH_PAIRS];
 	struct attempt attempt;
 	struct ratelim calls; /* attempts that the other end asks for */
+	struct ratelim news;  /* of its NAT, each of which begins all anew */
 	u8 round;             /* of ours that lead, beginning anywhere */
 	u16 followed;         /* the last of theirs; 256: none */
 };

@@ -29,8 +29,8 @@
 #define FLOW_BYTES (1u << 20)     /* of one tunnel to one peer */
 #define SMALL_BYTES (64u << 10)   /* a flow that has less gets room */
 #define SHORT_TRAIN (16u << 10)   /* below it, a train goes to the shelf */
-#define POOL_SHARE 4u             /* of the pool's buffers at most one in so many */
-#define TRAIN_DATAGRAMS 64u       /* see train.c */
+#define REPEATS 4u    /* of each datagram: whoever makes its paths come and go gets no more */
+#define POOL_SHARE 4u /* of the pool's buffers at most one in so many */
 
 struct entry {
 	struct buf *buf;  /* its own, or a shelf */
@@ -39,6 +39,7 @@ struct entry {
 	u32 segment;      /* size of each but the last; 0: it may still grow */
 	u16 peer, tunnel; /* tunnel NO_INDEX: nobody's any more */
 	u64 mask;         /* paths that it went out on */
+	u32 repeats;
 	u64 sent_at, until;
 };
 
@@ -119,7 +120,8 @@ static bool has_arrived(const struct engine *e, const struct entry *entry)
 
 static bool is_wanted(const struct engine *e, u64 now, const struct entry *entry)
 {
-	return entry->tunnel != NO_INDEX && entry->until > now && !has_arrived(e, entry);
+	return entry->tunnel != NO_INDEX && entry->until > now && entry->repeats < REPEATS &&
+	       !has_arrived(e, entry);
 }
 
 static void drop_done(struct engine *e, u64 now)
@@ -314,6 +316,7 @@ static void repeat(struct again *a, struct entry *entry)
 		    entry->length - at < entry->segment ? entry->length - at : entry->segment);
 	entry->mask = paths;
 	entry->sent_at = a->now;
+	entry->repeats++;
 }
 
 void recall_repeat(struct engine *e, struct peer *p, u64 now)
@@ -338,6 +341,22 @@ void recall_repeat(struct engine *e, struct peer *p, u64 now)
 }
 
 /* --- time and life --------------------------------------------------------------------------- */
+
+void recall_path_gone(struct engine *e, const struct peer *p, u32 path)
+{
+	const u64 bit = UINT64_C(1) << path;
+	struct recall *r = e->recall;
+
+	for (u32 at = r->head; at != r->tail; at++) {
+		struct entry *entry = entry_at(r, at);
+
+		if (entry->peer != p->index || !(entry->mask & bit))
+			continue;
+		if (p->paths[path].answered_stamp > entry->sent_at)
+			entry->until = 0; /* it has arrived */
+		entry->mask &= ~bit;
+	}
+}
 
 void recall_forget(struct engine *e, u16 peer, u16 tunnel)
 {

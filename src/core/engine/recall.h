@@ -28,6 +28,8 @@ void recall_keep(struct engine *e, u64 now, struct buf *b, const struct recall_w
 void recall_grown(struct engine *e, const struct buf *b, u32 size);
 /* Paths of p have changed: what went out on none that is live goes out again on those that are. */
 void recall_repeat(struct engine *e, struct peer *p, u64 now);
+/* The path goes, and another may get its place: whose answers say nothing of what went out before. */
+void recall_path_gone(struct engine *e, const struct peer *p, u32 path);
 /* What goes to the peer or is of the tunnel (NO_INDEX: none) is not sent again. */
 void recall_forget(struct engine *e, u16 peer, u16 tunnel);
 void recall_drain(struct engine *e);

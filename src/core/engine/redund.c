@@ -110,7 +110,7 @@ static void close_payloads(const struct sending *s, struct redund *r, struct sha
 
 	struct sending first = *s;
 
-	first.given = b->deadline - s->t->shards.max_delay;
+	first.given = b->deadline - r->options.max_delay;
 	close_block(&first, r, b, &f);
 }
 

@@ -20,6 +20,14 @@ struct sending {
 	struct flow *flow;
 };
 
+/* What is lost on a path. */
+struct links_loss {
+	u64 sent, received; /* as the newest answer that was looked at tells */
+	double excess;      /* datagrams lost, beyond what may be */
+	u64 suspect_since;
+	u64 proven_at; /* it has to have sent so many datagrams to be taken back */
+};
+
 /* What the shards of one tunnel to one peer are spread over. */
 struct links {
 	u8 path[MAX_PEER_PATHS]; /* that leads over each */
@@ -32,7 +40,7 @@ struct links {
 	u64 lossy_since[MAX_PEER_PATHS]; /* 0: it is not */
 	u64 chosen;                      /* the same as path[], as a mask */
 	u64 collapsed;                   /* paths that lose so much that they are left at once */
-	u64 suspect_since[MAX_PEER_PATHS];
+	struct links_loss loss[MAX_PEER_PATHS];
 	u32 stays; /* per cent of its round trip count for one that is chosen already */
 };
 

@@ -77,7 +77,7 @@ void report_ask(struct engine *e, struct peer *p, u64 now, const struct frame_re
 		t = telling_open(e, p, (u16)(slot - 1));
 	if (!t)
 		return;
-	if (t->asked_until <= now)
+	if (t->asked_until <= now || sequence_is_far(f->sequence, t->arrivals.newest))
 		arrivals_begin(&t->arrivals, f->sequence);
 	t->asked_until = now + ASKED_TIME;
 	t->interval = f->interval * NS_PER_MS;

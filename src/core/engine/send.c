@@ -193,13 +193,31 @@ static bool goes_as_shards(const struct sending *s)
 	return s->flow->redund && (!s->flow->autosel || autosel_shards(s->flow->autosel));
 }
 
+/* Shards and stripes have trains of their own. */
+static bool joins_trains(const struct sending *s)
+{
+	return !s->flow->striped && !goes_as_shards(s);
+}
+
+/* What joins no train; b is written to when it fits one datagram. */
+static enum drop_reason send_alone(const struct sending *s, struct buf *b)
+{
+	if (goes_as_shards(s))
+		return redund_send(s, b);
+	if (s->flow->striped)
+		return stripe_send(s, b);
+	if (b->length > tunnel_room(s->t, s->p, PAYLOAD_OVERHEAD))
+		return fragments_send(s, b);
+	return send_first(s, b);
+}
+
 /* b is written to when it fits one datagram. */
 static enum drop_reason send_to_peer(struct engine *e, struct tunnel *t, struct peer *p, u64 now,
 				     struct buf *b)
 {
 	struct sending s;
 	enum drop_reason reason = begin(&s, e, t, p, now);
-	u8 *place;
+	u8 *place = NULL;
 
 	if (reason == DROP_NONE && s.mask & p->eased_mask)
 		s.mask = copies_choose(&s, b->length);
@@ -207,15 +225,10 @@ static enum drop_reason send_to_peer(struct engine *e, struct tunnel *t, struct 
 		reason = tell_congestion(&s, buf_data(b), b->length);
 	if (reason != DROP_NONE)
 		return reason;
-	if (goes_as_shards(&s))
-		return redund_send(&s, b);
-	if (s.flow->striped)
-		return stripe_send(&s, b);
-	if (b->length > tunnel_room(t, p, PAYLOAD_OVERHEAD))
-		return fragments_send(&s, b);
-	place = place_in_train(&s, b->length);
+	if (joins_trains(&s))
+		place = place_in_train(&s, b->length);
 	if (!place)
-		return send_first(&s, b);
+		return send_alone(&s, b);
 	memcpy(payload_at(&s, place), buf_data(b), b->length);
 	return join_train(&s, place, b->length);
 }
@@ -346,14 +359,13 @@ static enum drop_reason stripe_piece(const struct sending *s, const struct piece
 static enum drop_reason send_piece(const struct sending *s, const struct pieces *pieces, u32 index,
 				   u32 size)
 {
-	const bool shards = goes_as_shards(s);
 	u8 *place = NULL;
 	enum drop_reason reason;
 	struct buf *b;
 
 	if (s->flow->striped && size <= tunnel_room(s->t, s->p, stripe_overhead()))
 		return stripe_piece(s, pieces, index, size);
-	if (!shards && !s->flow->striped)
+	if (joins_trains(s))
 		place = place_in_train(s, size);
 	if (place) {
 		u8 *packet = payload_at(s, place);
@@ -369,16 +381,8 @@ static enum drop_reason send_piece(const struct sending *s, const struct pieces 
 	pieces->write(pieces, index, buf_data(b));
 	b->length = size;
 	reason = s->e->due_mask ? tell_congestion(s, buf_data(b), size) : DROP_NONE;
-	if (reason != DROP_NONE)
-		; /* that is all */
-	else if (shards)
-		reason = redund_send(s, b);
-	else if (s->flow->striped)
-		reason = stripe_send(s, b);
-	else if (size > tunnel_room(s->t, s->p, PAYLOAD_OVERHEAD))
-		reason = fragments_send(s, b);
-	else
-		reason = send_first(s, b);
+	if (reason == DROP_NONE)
+		reason = send_alone(s, b);
 	buf_put(b);
 	return reason;
 }

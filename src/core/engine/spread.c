@@ -8,33 +8,32 @@
  * never waits for a slow path. Otherwise waiting for the fast one is the faster way (as ECF and
  * BLEST find). The moment is shorter when the faster ones have been busy all the time: TCP with BBR sends
  * no more than what has got through, but for a little now and then, and nothing would ever wait for long.
+ * For a while after that the fast ones are not quite filled, but leave some to the slow one: that little,
+ * gone before it comes, would not teach it that there is more.
  *
  * Pacing runs out after some datagrams, and goes on a moment later: so datagrams for one path leave as a
  * train.
  */
 #include "stripe.h"
 
-#include <string.h>
-
 #include "warp/codel.h"
 #include "warp/ecn.h"
 
-#define WAYS 16u
 #define NEAR (1 * NS_PER_MS)        /* paths that differ by less are equals */
 #define SPILL (2 * NS_PER_MS)       /* so much of the faster paths' time waits: slower ones help */
 #define SPILL_BUSY (NS_PER_MS / 10) /* the same, when the faster ones have been busy of late, */
 #define BUSY 0.85                   /* which is to say, for so much of it */
+#define SHARES (500 * NS_PER_MS)    /* so long after a slower one had to help, it does, */
+#define SHARED 0.93                 /* when the faster ones are busier than that */
 #define LAG_MAX (150 * NS_PER_MS)   /* behind the fastest: of no use */
-#define LAG_NEAR (100 * NS_PER_MS)  /* it may come back */
-#define TRIAL_EVERY (10 * NS_PER_MS)
-#define BUSY_HOST (15 * NS_PER_MS) /* we are woken so late: all may have been */
-#define ALL_SILENT (300 * NS_PER_MS)
+#define BUSY_HOST (15 * NS_PER_MS)  /* we are woken so late: all may have been */
 #define TARGET_MOST (30 * NS_PER_MS)
 #define WAIT_MARGIN (6 * NS_PER_MS)
 
 struct way {
 	struct strand *s;
-	u64 lag;
+	u64 lag; /* behind the fastest */
+	u64 delay; /* behind the fastest without a queue, which deadlines are measured by (deadline.c) */
 	u8 path;
 };
 
@@ -43,7 +42,7 @@ struct spreading {
 	struct engine *e;
 	struct peer *p;
 	u64 now;
-	struct way way[WAYS];
+	struct way way[STRIPE_WAYS];
 	u32 count;
 	u64 trials; /* paths that get no payloads */
 };
@@ -51,138 +50,6 @@ struct spreading {
 static u64 bit(u32 path)
 {
 	return UINT64_C(1) << path;
-}
-
-/* --- which paths ----------------------------------------------------------------------------- */
-
-static void drop_strand(struct stripe *st, u32 path)
-{
-	flight_give_up(&st->strand[path]->flight, stripe_lost, st);
-	strand_close(st->e, st->strand[path]);
-	st->strand[path] = NULL;
-	st->strands &= ~bit(path);
-}
-
-static bool have_strand(struct stripe *st, u32 path)
-{
-	const struct path *at = &st->p->paths[path];
-
-	if (st->strand[path] && st->strand[path]->born != at->born)
-		drop_strand(st, path);
-	if (!st->strand[path] && strand_open(&st->strand[path], st->e, at) < 0)
-		return false;
-	st->strands |= bit(path);
-	return true;
-}
-
-static u64 good_ones(const struct stripe *st)
-{
-	u64 good = 0;
-
-	for (u64 mask = st->linked; mask; mask &= mask - 1) {
-		if (st->strand[__builtin_ctzll(mask)]->good)
-			good |= mask & -mask;
-	}
-	return good;
-}
-
-/* Those that were good are links no more: the others had no chance to show what they are. */
-static void have_good(struct stripe *st)
-{
-	for (u64 mask = good_ones(st) ? 0 : st->linked; mask; mask &= mask - 1)
-		strand_promote(st->strand[__builtin_ctzll(mask)]);
-}
-
-/* A path that takes the place of another one over the same interface is as good as that. */
-static void follow(struct stripe *st, u64 linked, u32 path)
-{
-	struct strand *s = st->strand[path];
-
-	for (u64 gone = st->linked & ~linked & st->strands; gone; gone &= gone - 1) {
-		const u32 n = (u32)__builtin_ctzll(gone);
-
-		if (st->p->paths[n].iface != st->p->paths[path].iface)
-			continue;
-		if (st->strand[n]->good && !s->good)
-			strand_promote(s);
-		s->good = st->strand[n]->good;
-	}
-}
-
-/* The links as links.c finds them, and what has become of those before. */
-static void refresh_links(struct stripe *st, u64 now)
-{
-	const struct sending s = {
-		.e = st->e, .t = NULL, .p = st->p, .now = now, .mask = pathset_select(st->p, 0)
-	};
-	u64 linked = 0;
-
-	links_refresh(&s, &st->links);
-	for (u32 n = 0; n < st->links.count && n < WAYS; n++) {
-		if (have_strand(st, st->links.path[n]))
-			linked |= bit(st->links.path[n]);
-	}
-	for (u64 fresh = linked & ~st->linked; fresh; fresh &= fresh - 1)
-		follow(st, linked, (u32)__builtin_ctzll(fresh));
-	for (u64 gone = st->linked & ~linked & st->strands; gone; gone &= gone - 1)
-		strand_demote(st->strand[__builtin_ctzll(gone)], stripe_lost, st);
-	st->linked = linked;
-	have_good(st);
-}
-
-/* Something has been heard over another one since, or there was nothing to be heard. */
-static bool others_speak(const struct stripe *st, u32 path, u64 since)
-{
-	for (u64 mask = st->linked & ~bit(path); mask; mask &= mask - 1) {
-		const struct strand *s = st->strand[__builtin_ctzll(mask)];
-
-		if (s->good && (s->heard_at > since || flight_oldest(&s->flight) > since))
-			return true;
-	}
-	return false;
-}
-
-static void judge_silence(struct stripe *st, u32 path, u64 now)
-{
-	struct strand *s = st->strand[path];
-	const u64 silent_at = strand_silent_at(s, st->late_until);
-
-	if (silent_at > now)
-		return;
-	if (others_speak(st, path, silent_at - strand_patience(s)))
-		strand_demote(s, stripe_lost, st);
-	else if (now >= silent_at + ALL_SILENT) /* perhaps it was lost, and it is the only one */
-		flight_give_up(&s->flight, stripe_lost, st);
-}
-
-/* It would be left again at once. */
-static bool lags(const struct stripe *st, u32 path)
-{
-	const i64 way = st->strand[path]->cc.way_now;
-
-	for (u64 mask = good_ones(st); mask; mask &= mask - 1) {
-		const struct ratecc *cc = &st->strand[__builtin_ctzll(mask)]->cc;
-
-		if (cc->base && way - cc->way_now > (i64)LAG_NEAR)
-			return true;
-	}
-	return false;
-}
-
-static void judge(struct stripe *st, u64 now)
-{
-	for (u64 mask = st->linked; mask; mask &= mask - 1) {
-		const u32 n = (u32)__builtin_ctzll(mask);
-		struct strand *s = st->strand[n];
-
-		strand_expire_trials(s, now);
-		if (!s->good && strand_proven(s) && !lags(st, n))
-			strand_promote(s);
-		else if (s->good && strand_too_lossy(s) && good_ones(st) & ~bit(n))
-			strand_demote(s, stripe_lost, st);
-		else if (s->good)
-			judge_silence(st, n, now);
-	}
 }
 
 /* --- in which order -------------------------------------------------------------------------- */
@@ -202,28 +69,41 @@ static i64 way_of(const struct stripe *st, u32 path, bool measured)
 	return measured ? st->strand[path]->cc.way_now : (i64)(st->p->paths[path].rtt / 2);
 }
 
-static void add_way(struct spreading *u, u32 path, u64 lag)
+static void add_way(struct spreading *u, u32 path, u64 lag, u64 delay)
 {
 	u32 at = u->count++;
 
 	for (; at > 0 && u->way[at - 1].lag > lag; at--)
 		u->way[at] = u->way[at - 1];
-	u->way[at] = (struct way){ u->st->strand[path], lag, (u8)path };
+	u->way[at] = (struct way){ u->st->strand[path], lag, delay, (u8)path };
+}
+
+/* What most datagrams take, beyond least. When none is under way, none of ours stands in a queue. */
+static u64 delay_of(const struct strand *s, i64 least)
+{
+	const struct ratecc *cc = &s->cc;
+	const i64 way = s->flight.bytes ? cc->way_now + 2 * cc->way_var : ratecc_least_way(cc);
+
+	return way > least ? (u64)(way - least) + NEAR : NEAR;
 }
 
 static void add_ways(struct spreading *u, u64 mask, bool measured)
 {
-	i64 first = INT64_MAX;
+	i64 first = INT64_MAX, least = INT64_MAX;
 
 	for (u64 m = mask; m; m &= m - 1) {
-		const i64 way = way_of(u->st, (u32)__builtin_ctzll(m), measured);
+		const u32 n = (u32)__builtin_ctzll(m);
+		const i64 way = way_of(u->st, n, measured);
+		const i64 empty = ratecc_least_way(&u->st->strand[n]->cc);
 
 		first = way < first ? way : first;
+		least = empty < least ? empty : least;
 	}
 	for (u64 m = mask; m; m &= m - 1) {
 		const u32 n = (u32)__builtin_ctzll(m);
+		const u64 delay = measured ? delay_of(u->st->strand[n], least) : 0;
 
-		add_way(u, n, (u64)(way_of(u->st, n, measured) - first));
+		add_way(u, n, (u64)(way_of(u->st, n, measured) - first), delay);
 	}
 }
 
@@ -241,7 +121,7 @@ static void demote_laggards(struct spreading *u)
 static void find_ways(struct spreading *u)
 {
 	const bool measured = all_measured(u->st);
-	const u64 good = good_ones(u->st);
+	const u64 good = ways_good(u->st);
 
 	if (good)
 		u->trials = u->st->linked & ~good;
@@ -300,21 +180,26 @@ static bool is_ready(const struct spreading *u, const struct way *l)
 	return when(u, l) <= u->now;
 }
 
-/* Datagrams without a payload for those that have to show what they are. */
+/* For those that have to show what they are. */
 static void send_trials(const struct spreading *u, const struct flight_item *of)
 {
-	for (u64 mask = u->trials; mask; mask &= mask - 1) {
-		const u8 path = (u8)__builtin_ctzll(mask);
-		struct strand *s = u->st->strand[path];
-		struct flight_item trial = *of;
+	for (u64 mask = u->trials; mask; mask &= mask - 1)
+		trial_send(u->st, u->now, (u8)__builtin_ctzll(mask), of);
+}
 
-		if (u->now < s->next_trial || flight_full(&s->flight))
+/* When the last ones are lost, as they are when a queue overflows, only what comes behind them shows it; else
+ * that would look like silence. */
+static void break_silence(const struct spreading *u)
+{
+	for (u32 n = 0; n < u->count; n++) {
+		const struct way *l = &u->way[n];
+		const struct flight_item *newest;
+
+		if (u->now < strand_quiet_at(l->s))
 			continue;
-		trial.trial = true;
-		trial.piece = false;
-		trial.size = 0;
-		s->next_trial = u->now + TRIAL_EVERY;
-		datagram_send(u->st, u->now, path, &trial);
+		newest = flight_newest(&l->s->flight);
+		if (u->p->flows[newest->tunnel].striped)
+			trial_send(u->st, u->now, l->path, newest);
 	}
 }
 
@@ -336,8 +221,24 @@ static bool send_repair(struct spreading *u)
 	return false;
 }
 
-/* The path that is to have one, and which; NULL: none now. */
-static const struct way *choose(const struct spreading *u, const struct fairq_item **ret)
+/* Would it come too late over l, for whoever has set a deadline? */
+static bool is_late(const struct spreading *u, const struct fairq_item *q, const struct way *l)
+{
+	const bool told = u->e->tunnels[q->tunnel].send_deadline > 0;
+
+	return q->deadline <= u->now + (told ? l->delay : 0);
+}
+
+/* Does it leave something to slower ones? */
+static bool shares(const struct spreading *u, const struct way *l)
+{
+	return l->lag <= NEAR && u->now < u->st->shares_until &&
+	       ratecc_load(&l->s->cc, u->now) > SHARED;
+}
+
+/* The first that can have it, of those that do not share if so asked. */
+static const struct way *choose_from(const struct spreading *u, bool sharing,
+				     const struct fairq_item **ret)
 {
 	const u64 waits = fairq_bytes(u->st->queue);
 	u64 faster = 0;    /* bytes a second */
@@ -348,7 +249,7 @@ static const struct way *choose(const struct spreading *u, const struct fairq_it
 		const u64 spill = idle ? SPILL : SPILL_BUSY;
 		const u64 gain = l->lag < spill ? l->lag : spill;
 
-		if (!is_ready(u, l)) {
+		if (!is_ready(u, l) || (sharing && shares(u, l))) {
 			faster += ratecc_rate(&l->s->cc);
 			idle |= ratecc_load(&l->s->cc, u->now) < BUSY;
 			continue;
@@ -357,9 +258,30 @@ static const struct way *choose(const struct spreading *u, const struct fairq_it
 		if (l->lag <= NEAR)
 			return l;
 		*ret = fairq_fattest(u->st->queue);
+		if (*ret && is_late(u, *ret, l) && !is_late(u, *ret, &u->way[0]))
+			return NULL;
 		return waits * NS_PER_S >= faster * gain ? l : NULL;
 	}
 	return NULL;
+}
+
+/* The path that is to have one, and which; NULL: none now. */
+static const struct way *choose(const struct spreading *u, const struct fairq_item **ret)
+{
+	const struct way *l = choose_from(u, false, ret);
+
+	if (l && l->lag > NEAR)
+		u->st->shares_until = u->now + SHARES;
+	else if (l && shares(u, l)) {
+		const struct fairq_item *fattest;
+		const struct way *slower = choose_from(u, true, &fattest);
+
+		if (slower) {
+			*ret = fattest;
+			return slower;
+		}
+	}
+	return l;
 }
 
 static struct flight_item numbered(struct stripe *st, const struct fairq_item *q)
@@ -381,14 +303,29 @@ static struct flight_item numbered(struct stripe *st, const struct fairq_item *q
 				     .piece = q->piece };
 }
 
+/* When one is too late, so are those behind it, almost: of what is sent at the last moment the least delay makes
+ * it late on the way. So then those go as well that have less than half of their time left. */
+static bool is_shed(struct spreading *u, const struct fairq_item *q)
+{
+	const struct tunnel *t = &u->e->tunnels[q->tunnel];
+	struct flow *f = &u->p->flows[q->tunnel];
+
+	f->sheds = is_late(u, q, &u->way[0]) ||
+		   (f->sheds && q->deadline <= u->now + u->way[0].delay + t->send_deadline / 2);
+	return f->sheds;
+}
+
 /* Is it too late for it, or its flow to be told that it sends too much? */
 static enum drop_reason is_dropped(struct spreading *u, const struct fairq_item *q)
 {
 	struct tunnel *t = &u->e->tunnels[q->tunnel];
-	const bool late = q->deadline <= u->now;
+	bool late;
 
 	if (q->index > 0) /* those before it have gone */
 		return DROP_NONE;
+	if (!store_get(&u->st->store, q->position)) /* it has waited too long */
+		return DROP_QUEUE_FULL;
+	late = is_shed(u, q);
 	if (!late && (!t->routed || !fairq_law(u->st->queue, q, u->now)))
 		return DROP_NONE;
 	congest_strained(u->e, t, u->now);
@@ -422,6 +359,17 @@ static bool send_fresh(struct spreading *u)
 
 /* --- all ------------------------------------------------------------------------------------- */
 
+/* Nothing can be sent: what is too late goes, so that who waits may go on. When to look again. */
+static u64 drop_stale(struct spreading *u)
+{
+	struct stripe *st = u->st;
+	const struct fairq_item *q;
+
+	while ((q = fairq_fattest(st->queue)) && q->deadline <= u->now)
+		stripe_drop(st, q, DROP_DEADLINE);
+	return q ? q->deadline : TIME_NEVER;
+}
+
 static bool is_waiting(const struct stripe *st)
 {
 	return fairq_count(st->queue) || st->repair_head != st->repair_tail;
@@ -443,9 +391,10 @@ static void plan(struct spreading *u)
 				time_min(st->wake_at, at > u->now ? at : u->now + SPREAD_TICK);
 	}
 	for (u64 mask = st->linked; mask; mask &= mask - 1) {
-		const u64 at = strand_silent_at(st->strand[__builtin_ctzll(mask)], st->late_until);
+		const struct strand *s = st->strand[__builtin_ctzll(mask)];
+		const u64 at = time_min(strand_silent_at(s, st->late_until), strand_quiet_at(s));
 
-		st->wake_at = time_min(st->wake_at, at > u->now ? at : u->now + 10 * SPREAD_TICK);
+		st->wake_at = time_min(st->wake_at, at > u->now ? at : u->now + TRIAL_EVERY);
 	}
 	engine_arm(u->e, st->wake_at);
 }
@@ -456,15 +405,20 @@ void spread(struct stripe *st, u64 now)
 
 	if (st->wake_at != TIME_NEVER && now > st->wake_at + BUSY_HOST)
 		st->late_until = now;
-	refresh_links(st, now);
-	judge(st, now);
+	ways_refresh(st, now);
+	ways_judge(st, now);
 	find_ways(&u);
 	st->wait = wait_for(&u);
 	fairq_set_target(st->queue, target_for(&u));
-	if (assoc_ready(&st->p->assoc, now)) {
-		while (send_repair(&u) || send_fresh(&u))
-			;
+	if (!u.count ||
+	    !assoc_ready(&st->p->assoc, now)) { /* stripe_wake() tells of better times */
+		st->wake_at = drop_stale(&u);
+		engine_arm(u.e, st->wake_at);
+		return;
 	}
+	while (send_repair(&u) || send_fresh(&u))
+		;
+	break_silence(&u);
 	plan(&u);
 }
 

@@ -29,6 +29,7 @@ int strand_open(struct strand **ret, const struct engine *e, const struct path *
 	}
 	s->born = path->born;
 	s->highest = s->flight.first - 1;
+	s->excused = s->flight.first;
 	s->good = true;
 	s->burst = 1;
 	ratecc_init(&s->cc, path->pmtu.size, path->rtt);
@@ -70,8 +71,12 @@ static void count_losses(struct strand *s, const struct flight_news *n)
 {
 	const double count = n->acked + n->lost;
 
-	s->acked += n->acked;
-	s->lost += n->lost;
+	if (ratecc_floods(&s->cc)) {
+		s->excused = s->flight.next;
+	} else if ((i32)(s->flight.first - s->excused) >= 0) {
+		s->acked += n->acked;
+		s->lost += n->lost;
+	}
 	while (s->acked + s->lost > RECENT) {
 		s->acked /= 2;
 		s->lost /= 2;
@@ -142,6 +147,13 @@ u64 strand_silent_at(const struct strand *s, u64 since)
 	return (from > s->heard_at ? from : s->heard_at) + strand_patience(s);
 }
 
+u64 strand_quiet_at(const struct strand *s)
+{
+	if (!s->rtt || flight_oldest(&s->flight) == TIME_NEVER)
+		return TIME_NEVER;
+	return s->payload_at + s->rtt + 2 * tally_wait(s->rtt);
+}
+
 void strand_demote(struct strand *s, flight_lost *lost, void *ctx)
 {
 	s->good = false;
@@ -163,7 +175,7 @@ void strand_promote(struct strand *s)
 {
 	s->good = true;
 	s->acked = s->lost = 0;
-	ratecc_restart(&s->cc);
+	ratecc_restart(&s->cc, ratecc_rate(&s->cc));
 }
 
 static void nobody_misses(void *ctx, const struct flight_item *item)

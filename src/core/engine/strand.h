@@ -14,16 +14,17 @@
 #include "warp/ratecc.h"
 
 struct strand {
-	u64 born;    /* of the path */
-	bool linked; /* one of those that are used now */
+	u64 born; /* of the path */
 	bool good;
 	struct ratecc cc;
 	struct flight flight;
 	u64 rtt, rtt_var; /* ns, of reports; 0: none yet */
 	u32 highest;      /* number of which a report told last */
 	u64 heard_at;     /* when a report told something new */
+	u64 payload_at;   /* when a payload was sent last */
 	u64 resume_at;    /* pacing has run out: the next run of datagrams begins then */
-	u32 acked, lost;  /* of late */
+	u32 acked, lost;  /* of late, */
+	u32 excused;      /* but for those before this number, when too much was sent */
 	u32 trials;       /* newest in the lowest bit: 1 has come */
 	u64 next_trial;
 	double loss, burst; /* share; how many in a row on average */
@@ -42,6 +43,8 @@ u64 strand_reordering(const struct strand *s);
 u64 strand_patience(const struct strand *s);
 /* When it is to be asked whether it has fallen silent; since: silence before does not count. */
 u64 strand_silent_at(const struct strand *s, u64 since);
+/* When the report of the last payload should have come, if it did. TIME_NEVER: nothing is under way. */
+u64 strand_quiet_at(const struct strand *s);
 /* It is not relied upon any more. */
 void strand_demote(struct strand *s, flight_lost *lost, void *ctx);
 /* Have enough trials come? */

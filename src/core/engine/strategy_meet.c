@@ -18,7 +18,9 @@ static void wake_all(const struct punching *c)
 	for (u64 mask = c->p->used_mask; mask; mask &= mask - 1) {
 		struct path *path = &c->p->paths[__builtin_ctzll(mask)];
 
-		if (path->iface == pair->iface && !path_relayed(path) && !path_usable(path))
+		/* What the peer alone has told us of is not hurried: it may be anybody's. */
+		if (path->iface == pair->iface && !path_relayed(path) && !path_usable(path) &&
+		    path->origin != PATH_FROM_PEER)
 			path_wake(path, c->now);
 	}
 	c->a->next = c->now + MEET_INTERVAL;

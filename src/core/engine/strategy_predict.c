@@ -157,6 +157,8 @@ static void sampled(const struct punching *c, u32 n, const struct endpoint *seen
 {
 	struct attempt *a = c->a;
 
+	if (a->phase != SAMPLING && a->phase != SAMPLING_LAST)
+		return; /* it went on without */
 	a->next = TIME_NEVER;
 	if (a->phase == SAMPLING_LAST) {
 		last_sampled(c, seen->port);

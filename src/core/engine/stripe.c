@@ -12,8 +12,11 @@
 #include <errno.h>
 #include <string.h>
 
-#define STORE_BYTES (8u << 20)
-#define QUEUE_BYTES (STORE_BYTES / 4) /* so that what was sent stays for a while */
+#define STORE_LEAST (1u << 20)
+#define STORE_MOST (64u << 20)
+#define STORE_KEEPS 4u  /* times what waits and is under way: it may be lost once more */
+#define STORE_LOOKS 16u /* a lap */
+#define QUEUE_BYTES (2u << 20)
 #define QUEUE_LEAST (128u << 10)
 #define QUEUE_TIME (100 * NS_PER_MS) /* all that packets may wait */
 #define GATE_LEAST (16u << 10)
@@ -42,14 +45,17 @@ void stripe_drop(struct stripe *st, const struct fairq_item *item, enum drop_rea
 	fairq_take(st->queue, item);
 }
 
-void stripe_drop_whole(struct stripe *st, const struct fairq_item *item, enum drop_reason reason)
+bool stripe_drop_whole(struct stripe *st, const struct fairq_item *item, enum drop_reason reason)
 {
-	const struct fairq_item gone = *item;
-	const struct fairq_item *next;
+	struct fairq_item gone;
+	const u32 count = fairq_cut(st->queue, item, &gone);
+	struct tunnel *t = count ? &st->e->tunnels[gone.tunnel] : NULL;
 
-	stripe_drop(st, item, reason);
-	while (gone.piece && (next = fairq_first(st->queue, &gone)) != NULL && next->index > 0)
-		stripe_drop(st, next, DROP_NONE);
+	if (!t)
+		return false;
+	t->pending -= count;
+	drop_count(&t->drops, reason);
+	return true;
 }
 
 void stripe_lost(void *ctx, const struct flight_item *item)
@@ -61,6 +67,21 @@ void stripe_lost(void *ctx, const struct flight_item *item)
 	if (st->repair_tail - st->repair_head == REPAIRS)
 		st->repair_head++;
 	st->repair[st->repair_tail++ % REPAIRS] = *item;
+}
+
+/* A place for size bytes. What is put there stays for as long as it may have to be sent again. */
+static u8 *keep(struct stripe *st, u32 size, u64 *ret_position)
+{
+	u64 needed = fairq_bytes(st->queue);
+
+	if (st->store.head >= st->store_look) {
+		for (u64 mask = st->strands; mask; mask &= mask - 1)
+			needed += st->strand[__builtin_ctzll(mask)]->flight.bytes;
+		if (STORE_KEEPS * needed > st->store.size && st->store.size < STORE_MOST)
+			store_grow(&st->store, &st->e->options.allocator);
+		st->store_look = st->store.head + st->store.size / STORE_LOOKS;
+	}
+	return store_put(&st->store, size, ret_position);
 }
 
 static u64 room_for(const struct stripe *st, u64 time, u64 lowest)
@@ -91,13 +112,10 @@ static enum drop_reason admit(const struct sending *s, struct stripe *st, u32 da
 	for (u32 dropped = 0; fairq_count(st->queue) + datagrams > FAIRQ_ITEMS ||
 			      (fairq_bytes(st->queue) > most && dropped < 2 * datagrams);
 	     dropped++) {
-		struct fairq_item gone;
-		const u32 count = fairq_cut(st->queue, &gone);
+		const struct fairq_item *fattest = fairq_fattest(st->queue);
 
-		if (!count)
+		if (!fattest || !stripe_drop_whole(st, fattest, DROP_QUEUE_FULL))
 			break;
-		s->e->tunnels[gone.tunnel].pending -= count;
-		drop_count(&s->e->tunnels[gone.tunnel].drops, DROP_QUEUE_FULL);
 		congest_strained(s->e, s->t, s->now);
 	}
 	return DROP_NONE;
@@ -125,7 +143,7 @@ u8 *stripe_place(const struct sending *s, u32 size, struct fairq_item *ret)
 	*ret = item_for(s, size);
 	if (admit(s, st, 1) != DROP_NONE)
 		return NULL;
-	return store_put(&st->store, size, &ret->position);
+	return keep(st, size, &ret->position);
 }
 
 void stripe_put(const struct sending *s, struct fairq_item *item)
@@ -157,7 +175,7 @@ static enum drop_reason put_pieces(const struct sending *s, const struct buf *b)
 	for (u32 n = 0; n < count; n++) {
 		item.index = (u8)n;
 		item.size = n + 1 < count ? unit : b->length - n * unit;
-		memcpy(store_put(&s->p->stripe->store, item.size, &item.position),
+		memcpy(keep(s->p->stripe, item.size, &item.position),
 		       b->bytes + b->offset + n * unit, item.size);
 		if (fairq_put(s->p->stripe->queue, &item))
 			s->t->pending++;
@@ -212,6 +230,14 @@ void stripe_report(struct peer *p, u64 now, const struct frame_tally *f)
 		return;
 	strand_report(st->strand[f->path], now, f, stripe_lost, st);
 	spread(st, now);
+}
+
+void stripe_wake(struct peer *p, u64 now)
+{
+	if (!p->stripe)
+		return;
+	p->stripe->wake_at = time_min(p->stripe->wake_at, now);
+	engine_arm(p->stripe->e, now);
 }
 
 u64 stripe_next_expiry(const struct engine *e)
@@ -285,7 +311,7 @@ static int create(struct engine *e, struct peer *p)
 	st->links.stays = LINK_STAYS;
 	p->stripe = st;
 	st->queue = fairq_create(a);
-	if (!st->queue || store_init(&st->store, a, STORE_BYTES) < 0) {
+	if (!st->queue || store_init(&st->store, a, STORE_LEAST) < 0) {
 		destroy(e, st);
 		return -ENOMEM;
 	}

@@ -13,9 +13,6 @@
 
 #include <string.h>
 
-/* As many segments as a send may have on any kernel that has UDP_SEGMENT. */
-#define TRAIN_DATAGRAMS 64u
-
 void train_close(struct engine *e)
 {
 	buf_put(e->train.buf);
@@ -68,9 +65,4 @@ u64 train_grow(struct engine *e, u32 datagram)
 	if (datagram < t->segment)
 		train_close(e);
 	return queued;
-}
-
-u32 train_datagrams(const struct buf *b)
-{
-	return b->segment ? (b->length + b->segment - 1) / b->segment : 1;
 }

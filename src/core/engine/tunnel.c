@@ -8,8 +8,7 @@
 #include <errno.h>
 #include <string.h>
 
-#define MTU_FLOOR 1280u          /* RFC 8200 */
-#define SEQUENCE_JUMP (1u << 22) /* further is a new life of the sender */
+#define MTU_FLOOR 1280u /* RFC 8200 */
 
 /* --- numbering ------------------------------------------------------------------------------- */
 
@@ -24,11 +23,11 @@ void flow_begin(const struct engine *e, struct flow *f)
 	*f = (struct flow){ .next_sequence = random_u32(&e->options.random) };
 }
 
-void flow_take(struct flow *f, u32 sequence)
+static void flow_take(struct flow *f, u32 sequence)
 {
-	u32 ahead = sequence - f->highest, behind = f->highest - sequence;
+	const u32 ahead = sequence - f->highest;
 
-	if (!f->begun || (ahead > SEQUENCE_JUMP && behind > SEQUENCE_JUMP)) {
+	if (!f->begun || sequence_is_far(sequence, f->highest)) {
 		f->lost_before = flow_lost(f);
 		f->begun = true;
 		f->highest = sequence;
@@ -94,7 +93,9 @@ static bool source_allowed(const struct engine *e, const struct tunnel *t, u16 p
 	       allowedips_lookup(e->allowedips, &source) == peer;
 }
 
-void tunnel_deliver(struct engine *e, u16 tunnel, u16 peer, u8 *data, u32 size, struct buf *buf)
+/* Checks and hands a whole payload to its gate; takes over one reference to buf. */
+static void tunnel_deliver(struct engine *e, u16 tunnel, u16 peer, u8 *data, u32 size,
+			   struct buf *buf)
 {
 	struct tunnel *t = &e->tunnels[tunnel];
 
@@ -184,6 +185,8 @@ static void take_stripe(struct engine *e, struct peer *p, const struct arrival *
 
 	if (t)
 		unstripe_take(e, p, in, (u16)(t - e->tunnels), f);
+	else
+		unstripe_note(e, p, in, f); /* the path has carried it */
 }
 
 void tunnel_frame(struct engine *e, struct peer *p, const struct arrival *in, const struct frame *f)

@@ -122,7 +122,7 @@ static void note(struct unstripe *u, const struct arrival *in, const struct fram
 /* --- order ----------------------------------------------------------------------------------- */
 
 /* What is due, as far as the engine's queue has room; the rest stays due. */
-static void release(const struct unstripe *u, u16 tunnel, u64 now)
+static void release(struct unstripe *u, u16 tunnel, u64 now)
 {
 	struct reseq *r = u->p->flows[tunnel].reseq;
 	struct reorder_item item;
@@ -130,6 +130,10 @@ static void release(const struct unstripe *u, u16 tunnel, u64 now)
 	while (engine_deliveries(u->e) < DELIVERIES && reseq_next(r, now, &item)) {
 		u->e->tunnels[tunnel].reordered++;
 		tunnel_hand_over(u->e, now, tunnel, u->p->index, &item);
+	}
+	if (!reseq_waiting(r)) {
+		buf_put(u->box);
+		u->box = NULL;
 	}
 	engine_arm(u->e, reseq_next_expiry(r));
 }
@@ -157,15 +161,16 @@ static void hold(struct unstripe *u, u64 now, u16 tunnel, const struct frame_str
 {
 	struct reorder_item copy = *item;
 
-	if (f->piece) /* alone in its buffer */
-		buf_ref(copy.buf);
-	else
-		box(u, item, &copy);
+	box(u, item, &copy);
 	if (!copy.buf) {
 		drop_count(&u->e->tunnels[tunnel].drops, DROP_NO_BUFFER);
 		return;
 	}
 	reseq_hold(u->p->flows[tunnel].reseq, now, f->bucket, f->sequence, &copy);
+	if (pool_available(u->e->options.pool) < u->e->reorder_budget.limit) {
+		reseq_set_wait(u->p->flows[tunnel].reseq, 0); /* others need buffers too */
+		release(u, tunnel, now);
+	}
 	engine_arm(u->e, reseq_next_expiry(u->p->flows[tunnel].reseq));
 }
 
@@ -175,11 +180,11 @@ static void take(struct unstripe *u, u64 now, u16 tunnel, const struct frame_str
 {
 	struct reseq *r = u->p->flows[tunnel].reseq;
 	struct drop_counts *drops = &u->e->tunnels[tunnel].drops;
-	enum reseq_verdict verdict = reseq_ask(r, f->bucket, f->sequence);
+	enum reseq_verdict verdict = reseq_ask(r, now, f->bucket, f->sequence);
 
 	if (verdict == RESEQ_FULL) {
 		release(u, tunnel, now);
-		verdict = reseq_ask(r, f->bucket, f->sequence);
+		verdict = reseq_ask(r, now, f->bucket, f->sequence);
 	}
 	switch (verdict) {
 	case RESEQ_PASS:
@@ -203,7 +208,8 @@ static void take(struct unstripe *u, u64 now, u16 tunnel, const struct frame_str
 static void take_piece(struct unstripe *u, const struct arrival *in, u16 tunnel,
 		       const struct frame_stripe *f)
 {
-	const struct frame_fragment fragment = { .tunnel = f->tunnel,
+	const struct frame_fragment fragment = { .line = (u8)(1 + f->bucket),
+						 .tunnel = f->tunnel,
 						 .sequence = f->sequence,
 						 .index = f->index,
 						 .unit = f->unit,
@@ -255,6 +261,15 @@ static struct reseq *reseq_of(struct engine *e, struct peer *p, u16 tunnel)
 							       t->routed  ? RESEQ_LOOSE :
 									    RESEQ_NONE);
 	return f->reseq;
+}
+
+void unstripe_note(struct engine *e, struct peer *p, const struct arrival *in,
+		   const struct frame_stripe *f)
+{
+	struct unstripe *u = f->path < MAX_PEER_PATHS ? unstripe_of(e, p) : NULL;
+
+	if (u)
+		note(u, in, f);
 }
 
 void unstripe_take(struct engine *e, struct peer *p, const struct arrival *in, u16 tunnel,

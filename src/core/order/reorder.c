@@ -16,11 +16,10 @@
  */
 #include "warp/reorder.h"
 
+#include "late.h"
+
 #define NONE 0xffffu
-#define JUMP (1u << 22)          /* further is a new life of the sender */
-#define LATE_LIFE (4 * NS_PER_S) /* nothing is late for so long, */
-#define HURRY (1 * NS_PER_MS)    /* so long before its deadline a payload is let go */
-#define LATE_RUN 8u              /* so many times in a row: a new life as well */
+#define JUMP (1u << 22) /* further is a new life of the sender */
 
 _Static_assert((REORDER_SLOTS & (REORDER_SLOTS - 1)) == 0, "sequences wrap");
 _Static_assert(REORDER_SLOTS < NONE && REORDER_BUFFERS < NONE, "indices are 16 bits");
@@ -47,8 +46,7 @@ struct reorder {
 	u32 skip;    /* gaps among so many from next on are passed over */
 	u32 held;
 	u16 oldest, youngest; /* slots */
-	u32 late_run;         /* late ones in a row */
-	u64 late_since;       /* when the first of those came */
+	struct late late;
 	u64 put_right;
 	u16 newest_holder; /* may be free */
 	u32 free_count;
@@ -180,7 +178,7 @@ static u64 oldest_expiry(const struct reorder *r)
 		return TIME_NEVER;
 	s = &r->slots[r->oldest];
 	at = time_after(s->arrived, r->wait);
-	return s->deadline ? time_min(at, s->deadline - time_min(s->deadline, HURRY)) : at;
+	return time_min(at, hurry_at(s->deadline));
 }
 
 bool reorder_next(struct reorder *r, u64 now, struct reorder_item *ret)
@@ -216,13 +214,13 @@ static void begin(struct reorder *r, u32 sequence)
 	r->begun = true;
 	r->next = r->highest = sequence;
 	r->skip = 0;
-	r->late_run = 0;
+	r->late.run = 0;
 }
 
 /* Its place is in the window, or was. */
 static void note_in_time(struct reorder *r, u32 sequence)
 {
-	r->late_run = 0;
+	r->late.run = 0;
 	if (r->highest - sequence - 1 < JUMP)
 		r->put_right++;
 	else
@@ -238,9 +236,7 @@ static bool is_new_life(struct reorder *r, u64 now, u32 sequence)
 		return false;
 	if (behind > JUMP)
 		return true;
-	if (r->late_run++ == 0)
-		r->late_since = now;
-	return r->late_run > LATE_RUN && now - r->late_since >= LATE_LIFE;
+	return late_again(&r->late, now);
 }
 
 /* What is held goes out first, whatever the gaps. */

@@ -10,6 +10,10 @@
  */
 #include "warp/reseq.h"
 
+#include <string.h>
+
+#include "late.h"
+
 #define NONE 0xffffu
 #define CHAINS 4096u
 #define JUMP (1u << 20) /* further is a new life of the sender */
@@ -32,7 +36,9 @@ struct bucket {
 	u32 held;
 	u32 pass_until; /* gaps before this sequence are passed over at once, while passing */
 	bool passing;
-	u64 gap_since; /* while something is held */
+	u64 gap_since;    /* while something is held */
+	u64 hurry_at;     /* the same: something held has to be let go then */
+	struct late late; /* that came from behind the window */
 	u64 passed[WORDS];
 };
 
@@ -41,7 +47,7 @@ struct reseq {
 	u64 wait;
 	u64 waiting; /* buckets that hold something */
 	u32 held;
-	u64 lost, disordered;
+	u64 lost;
 	u16 free;
 	u16 chain[CHAINS];
 	struct bucket bucket[FLOW_BUCKETS];
@@ -87,11 +93,6 @@ u32 reseq_waiting(const struct reseq *r)
 u64 reseq_lost(const struct reseq *r)
 {
 	return r->lost;
-}
-
-u64 reseq_disordered(const struct reseq *r)
-{
-	return r->disordered;
 }
 
 /* --- what has passed ------------------------------------------------------------------------- */
@@ -148,8 +149,11 @@ void reseq_hold(struct reseq *r, u64 now, u8 bucket, u32 sequence, const struct 
 	r->place[n] = (struct held){ *item, now, sequence, *chain, bucket };
 	*chain = n;
 	r->held++;
-	if (b->held++ == 0)
+	if (b->held++ == 0) {
 		b->gap_since = now;
+		b->hurry_at = TIME_NEVER;
+	}
+	b->hurry_at = time_min(b->hurry_at, hurry_at(item->deadline));
 	r->waiting |= UINT64_C(1) << bucket;
 }
 
@@ -188,6 +192,10 @@ static enum reseq_verdict move(struct bucket *b, u32 sequence)
 
 	if (b->held)
 		return pass_until(b, next);
+	if (next - b->next > RESEQ_WINDOW) {
+		memset(b->passed, 0, sizeof(b->passed));
+		b->next = next;
+	}
 	while (b->next != next)
 		advance(b, false);
 	return RESEQ_EARLY;
@@ -203,7 +211,6 @@ static enum reseq_verdict take_late(struct reseq *r, struct bucket *b, u32 seque
 		return RESEQ_LATE;
 	*word_of(b, sequence) |= bit_of(sequence);
 	r->lost -= r->lost > 0;
-	r->disordered++;
 	return RESEQ_PASS;
 }
 
@@ -229,22 +236,35 @@ static enum reseq_verdict take_early(struct reseq *r, u8 bucket, u32 sequence)
 	}
 	if (r->free == NONE) /* this bucket has to do with less */
 		return b->held ? pass_until(b, sequence) : RESEQ_LATE;
-	r->disordered++;
 	return RESEQ_EARLY;
 }
 
-enum reseq_verdict reseq_ask(struct reseq *r, u8 bucket, u32 sequence)
+/* The sender counts from elsewhere: far away, or nothing has been in time for very long. */
+static bool is_new_life(struct bucket *b, u64 now, u32 sequence)
+{
+	const u32 ahead = sequence - b->next, behind = b->next - sequence;
+
+	if (behind <= RESEQ_WINDOW || behind > JUMP) {
+		b->late.run = 0;
+		return ahead > JUMP && behind > JUMP;
+	}
+	return late_again(&b->late, now);
+}
+
+enum reseq_verdict reseq_ask(struct reseq *r, u64 now, u8 bucket, u32 sequence)
 {
 	struct bucket *b = &r->bucket[bucket];
 	u32 ahead = sequence - b->next, behind = b->next - sequence;
 
-	if (!b->begun || (ahead > JUMP && behind > JUMP)) {
+	if (!b->begun || is_new_life(b, now, sequence)) {
 		if (b->held)
 			return pass_until(b, b->next + RESEQ_WINDOW);
 		begin(b, sequence);
 		ahead = behind = 0;
 	}
 	if (ahead == 0) {
+		if (b->held && *find(r, bucket, sequence) != NONE) /* due, not fetched yet */
+			return RESEQ_DUPLICATE;
 		advance(b, true);
 		return RESEQ_PASS;
 	}
@@ -282,17 +302,29 @@ static void look_for_gap(struct reseq *r, struct bucket *b)
 	while ((n = *find(r, bucket, sequence)) == NONE)
 		sequence++;
 	b->gap_since = r->place[n].at;
+	b->hurry_at = hurry_at(r->place[n].item.deadline); /* those behind it have more time */
+}
+
+/* Until when what is missing is waited for. */
+static u64 over_at(const struct reseq *r, const struct bucket *b)
+{
+	return time_min(time_after(b->gap_since, r->wait), b->hurry_at);
+}
+
+static bool passes(const struct bucket *b)
+{
+	return b->passing && (i64)(int32_t)(b->pass_until - b->next) > 0;
 }
 
 /* One of this bucket that is due. */
 static bool bucket_next(struct reseq *r, struct bucket *b, u64 now, struct reorder_item *ret)
 {
 	const u8 bucket = (u8)(b - r->bucket);
-	const bool over = time_after(b->gap_since, r->wait) <= now;
+	const bool over = over_at(r, b) <= now;
 	u16 *at;
 
 	while (*(at = find(r, bucket, b->next)) == NONE) {
-		if (!over && !(b->passing && (i64)(int32_t)(b->pass_until - b->next) > 0))
+		if (!over && !passes(b))
 			return false;
 		r->lost++;
 		advance(b, false);
@@ -323,9 +355,9 @@ u64 reseq_next_expiry(const struct reseq *r)
 		const u8 n = (u8)__builtin_ctzll(mask);
 		const struct bucket *b = &r->bucket[n];
 
-		if (b->passing || reseq_knows(r, n, b->next))
+		if (passes(b) || reseq_knows(r, n, b->next))
 			return b->gap_since;
-		at = time_min(at, time_after(b->gap_since, r->wait));
+		at = time_min(at, over_at(r, b));
 	}
 	return at;
 }

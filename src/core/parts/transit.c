@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * transit.c - a minimum over a window of time, kept as that of two halves.
+ * transit.c - see transit.h. What was seen before a long silence does not count any more.
  */
 #include "warp/transit.h"
 
@@ -8,18 +8,14 @@ void transit_take(struct transit *t, u64 now, u64 stamp)
 {
 	const i64 took = (i64)(now - stamp);
 
-	if (!t->known || now >= t->turn + TRANSIT_WINDOW) {
-		*t = (struct transit){ true, took, took, now + TRANSIT_WINDOW };
-	} else if (now >= t->turn) {
-		t->before = t->least;
-		t->least = took;
-		t->turn += TRANSIT_WINDOW;
-	} else if (took < t->least) {
-		t->least = took;
-	}
+	if (!t->known || now >= t->least.since + 2 * TRANSIT_WINDOW)
+		least_set(&t->least, now, took);
+	else
+		least_put(&t->least, now, TRANSIT_WINDOW, took);
+	t->known = true;
 }
 
 i64 transit_least(const struct transit *t)
 {
-	return t->least < t->before ? t->least : t->before;
+	return least_get(&t->least);
 }

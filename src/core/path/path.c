@@ -30,8 +30,8 @@
 #define LOSS_MEMORY 128.0 /* datagrams over which a loss figure is smoothed */
 #define LOSS_RECENT 8.0   /* the same, of one that forgives quickly */
 #define LOSS_FORGIVEN 8.0 /* when the recent figure is so many times lower, it is the better one */
-#define REPORT_LEAST 8u   /* datagrams, for reports to say something by themselves */
-#define RTT_RELIEF 5u     /* answers in a row that took less than half */
+#define ANSWER_LOST (1.0 / 6)       /* on the way here: answers may be lost as well */
+#define RTT_RELIEF 5u               /* answers in a row that took less than half */
 #define LOSS_SILENCE (1 * NS_PER_S) /* what no answer came to for so long was an outage */
 
 const char *path_state_name(enum path_state state)
@@ -75,27 +75,16 @@ static u64 ledger_lost(const struct path_ledger *l)
 	return l->lost_before + (l->sent > l->received ? l->sent - l->received : 0);
 }
 
-static bool lost_much(const struct path_ledger *l)
-{
-	return (double)l->unjudged_received <= (1.0 - PATH_MUCH) * (double)l->unjudged_sent;
-}
-
 /* Long runs without a loss say that a link has recovered, much sooner than the long memory would:
  * 17 datagrams in a row bring the recent figure to an eighth of what it was. */
-static void ledger_smooth(struct path_ledger *l, u64 sent, u64 received)
+static void ledger_smooth(struct path_ledger *l, u64 sent, u64 beyond, u64 received)
 {
-	double new_sent = (double)(sent - l->sent), new_received = (double)(received - l->received);
-	double loss;
+	double new_sent = (double)(sent - l->sent) - ((double)beyond - (double)l->beyond);
+	double new_received = (double)(received - l->received), loss;
 
 	if (new_sent <= 0)
 		return;
 	loss = new_received >= new_sent ? 0.0 : 1.0 - new_received / new_sent;
-	l->unjudged_sent += sent - l->sent;
-	l->unjudged_received += received - l->received;
-	if (l->unjudged_sent >= REPORT_LEAST) {
-		l->much = lost_much(l) ? l->much + 1 : 0;
-		l->unjudged_sent = l->unjudged_received = 0;
-	}
 	l->loss += (loss - l->loss) * new_sent / (new_sent + LOSS_MEMORY);
 	l->recent += (loss - l->recent) * new_sent / (new_sent + LOSS_RECENT);
 	if (l->recent * LOSS_FORGIVEN < l->loss)
@@ -104,21 +93,31 @@ static void ledger_smooth(struct path_ledger *l, u64 sent, u64 received)
 
 /* A newer pair of counts; older ones (reordered probes) are passed over. outage: the path was
  * silent, which is no matter of how much it loses. */
-static void ledger_take(struct path_ledger *l, u64 stamp, u64 sent, u64 received, bool outage)
+static void ledger_take(struct path_ledger *l, u64 stamp, u64 sent, u64 beyond, u64 received,
+			bool outage)
 {
 	if (l->begun && stamp <= l->stamp)
 		return;
 	if (l->begun && sent >= l->sent && received >= l->received && !outage)
-		ledger_smooth(l, sent, received);
+		ledger_smooth(l, sent, beyond, received);
 	l->begun = true;
 	l->stamp = stamp;
 	l->sent = sent;
+	l->beyond = beyond;
 	l->received = received;
 }
 
 u64 path_lost_out(const struct path *p)
 {
 	return ledger_lost(&p->out);
+}
+
+u64 path_judged_out(const struct path *p, u64 *ret_lost)
+{
+	const u64 lost = ledger_lost(&p->out);
+
+	*ret_lost = lost > p->out.beyond ? lost - p->out.beyond : 0;
+	return p->out.sent - p->out.beyond;
 }
 
 u64 path_lost_in(const struct path *p)
@@ -174,40 +173,51 @@ static void plan_probe(struct path *p)
 		p->next_probe = p->probed_at + PROBE_URGENT;
 }
 
-static u64 fresh_stamp(struct path *p, u64 now)
+static void fill_probe(const struct path *p, struct frame_probe *probe)
 {
-	p->last_stamp = now > p->last_stamp ? now : p->last_stamp + 1;
-	return p->last_stamp;
+	probe->packets = p->sent.packets - p->waiting.packets + 1 - p->sent_epoch;
+	probe->bytes = p->sent.bytes - p->waiting.bytes;
+	probe->cost = p->cost;
 }
 
-static void fill_probe(struct path *p, u64 now, struct frame_probe *ret)
+void path_mtu_probe(struct path *p, struct frame_probe *probe)
 {
-	ret->stamp = fresh_stamp(p, now);
-	ret->packets = p->sent.packets - p->waiting.packets + 1 - p->sent_epoch;
-	ret->bytes = p->sent.bytes - p->waiting.bytes;
-	ret->cost = p->cost;
+	fill_probe(p, probe);
+	pmtu_sent(&p->pmtu, probe->stamp);
 }
 
-void path_mtu_probe(struct path *p, u64 now, struct frame_probe *ret)
+bool path_mtu_answered(struct path *p, u64 now, u64 stamp)
 {
-	fill_probe(p, now, ret);
-	pmtu_sent(&p->pmtu, ret->stamp);
+	const u32 size = p->pmtu.probing;
+
+	if (!pmtu_answered(&p->pmtu, now, stamp))
+		return false;
+	/* Those that went after it took it for one that is not answered. */
+	for (u32 i = 0; i < PATH_PROBES_REMEMBERED; i++) {
+		if (p->probe[i].stamp > stamp && p->probe[i].beyond > 0) {
+			p->probe[i].beyond--;
+			p->probe[i].beyond_bytes -= size;
+		}
+	}
+	return true;
 }
 
-void path_probe(struct path *p, u64 now, bool busy, u64 idle_interval, struct frame_probe *ret)
+void path_probe(struct path *p, u64 now, bool busy, u64 idle_interval, struct frame_probe *probe)
 {
-	struct path_probe *probe = &p->probe[p->probe_at];
+	struct path_probe *sent = &p->probe[p->probe_at];
 
 	p->interval = probe_interval(p, now, busy, idle_interval);
 	p->probed_at = now;
 	rate_sample(p, now);
 	p->probe_at = (p->probe_at + 1) % PATH_PROBES_REMEMBERED;
-	fill_probe(p, now, ret);
-	probe->stamp = ret->stamp;
-	probe->packets = ret->packets;
-	probe->bytes = ret->bytes;
+	fill_probe(p, probe);
+	sent->stamp = probe->stamp;
+	sent->packets = probe->packets;
+	sent->bytes = probe->bytes;
+	sent->beyond = p->pmtu.beyond;
+	sent->beyond_bytes = p->pmtu.beyond_bytes;
 	if (p->oldest_unanswered == 0) {
-		p->oldest_unanswered = ret->stamp;
+		p->oldest_unanswered = probe->stamp;
 		p->patience = p->interval > PROBE_BUSY ? PATIENCE_IDLE : PATIENCE_BUSY;
 	}
 	p->unanswered++;
@@ -233,6 +243,11 @@ static u64 arrivals_before(const struct path *p, u64 arrived, u64 sent)
 	return arrived - p->session_base <= sent ? p->session_base : arrived - sent;
 }
 
+bool path_loses_much(const struct path *p)
+{
+	return p->in.recent >= ANSWER_LOST;
+}
+
 void path_session_begins(struct path *p, bool crossed)
 {
 	if (!crossed)
@@ -254,7 +269,7 @@ void path_take_probe(struct path *p, const struct frame_probe *probe)
 		l->received_base = arrivals_before(p, arrived, probe->packets);
 		l->begun = false;
 	}
-	ledger_take(l, probe->stamp, probe->packets, arrived - l->received_base, false);
+	ledger_take(l, probe->stamp, probe->packets, 0, arrived - l->received_base, false);
 }
 
 /* A round trip that was long for a while is forgotten sooner than smoothing would: what is overdue goes by
@@ -307,6 +322,7 @@ static void recount_unanswered(struct path *p)
 
 static void take_report(struct path *p, const struct path_probe *probe, u64 arrived)
 {
+	const u64 before = probe->packets - arrived; /* if the receiver counts anew */
 	struct path_ledger *l = &p->out;
 
 	if (l->begun && probe->stamp > l->stamp && arrived < l->received) {
@@ -315,13 +331,16 @@ static void take_report(struct path *p, const struct path_probe *probe, u64 arri
 		if (probe->packets > l->received + arrived)
 			l->lost_before += probe->packets - l->received - arrived;
 		l->begun = false;
-		p->sent_epoch += probe->packets - arrived;
-		ledger_take(l, probe->stamp, arrived, arrived, false);
-		for (u32 i = 0; i < PATH_PROBES_REMEMBERED; i++)
-			p->probe[i].packets -= probe->packets - arrived;
+		p->sent_epoch += before;
+		ledger_take(l, probe->stamp, arrived, 0, arrived, false);
+		pmtu_none_beyond(&p->pmtu);
+		for (u32 i = 0; i < PATH_PROBES_REMEMBERED; i++) {
+			p->probe[i].packets -= before;
+			p->probe[i].beyond = p->probe[i].beyond_bytes = 0;
+		}
 		return;
 	}
-	ledger_take(l, probe->stamp, probe->packets, arrived,
+	ledger_take(l, probe->stamp, probe->packets, probe->beyond, arrived,
 		    p->state != PATH_LIVE && probe->stamp > l->stamp + LOSS_SILENCE);
 }
 
@@ -344,10 +363,13 @@ bool path_take_reply(struct path *p, u64 now, const struct frame_probe_reply *re
 		return false;
 	rtt_sample(p, now > probe->stamp ? now - probe->stamp : 1);
 	take_report(p, probe, reply->packets);
+	if (p->state != PATH_LIVE)
+		pmtu_recount(&p->pmtu);
 	if (probe->stamp > p->answered_stamp) {
 		pmtu_report(&p->pmtu, now,
-			    &(struct pmtu_counts){ probe->packets, probe->bytes, reply->packets,
-						   reply->bytes });
+			    &(struct pmtu_counts){ probe->packets - probe->beyond,
+						   probe->bytes - probe->beyond_bytes,
+						   reply->packets, reply->bytes });
 		p->rtt_last = now > probe->stamp ? now - probe->stamp : 1;
 		p->answered_stamp = probe->stamp;
 		p->told_bytes = reply->bytes;
@@ -362,11 +384,20 @@ bool path_take_reply(struct path *p, u64 now, const struct frame_probe_reply *re
 	return changed;
 }
 
+void path_take_counts(struct path *p, const struct frame_probe_reply *reply)
+{
+	const struct path_probe *probe = probe_find(p, reply->stamp);
+
+	if (probe)
+		take_report(p, probe, reply->packets);
+}
+
 bool path_confirm(struct path *p, u64 now)
 {
 	p->last_heard = now;
 	if (p->state == PATH_LIVE)
 		return false;
+	pmtu_recount(&p->pmtu);
 	p->answered_stamp = now;
 	recount_unanswered(p);
 	p->next_probe = now;

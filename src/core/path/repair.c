@@ -79,14 +79,6 @@ static void release(struct repair *r, struct slot *s)
 	}
 }
 
-void repair_clear(struct repair *r)
-{
-	for (u32 n = 0; n < REPAIR_SLOTS; n++)
-		r->slots[n].state = SLOT_FREE;
-	r->out = r->span = 0;
-	r->due = TIME_NEVER;
-}
-
 /* The only path of a mask, or REPAIR_PATHS. */
 static u32 only_path(u64 mask)
 {

@@ -86,8 +86,3 @@ void codel_empty(struct codel *c)
 	c->above_at = 0;
 	c->signing = false;
 }
-
-bool codel_congested(const struct codel *c)
-{
-	return c->signing;
-}

@@ -84,11 +84,6 @@ static u16 line_of(const struct fairq_item *item)
 	return (u16)((item->bucket + 7u * item->tunnel) % FLOW_BUCKETS);
 }
 
-u64 fairq_line(const struct fairq *q, const struct fairq_item *item)
-{
-	return q->line[line_of(item)].bytes;
-}
-
 /* --- lists of lines -------------------------------------------------------------------------- */
 
 static void append(struct fairq *q, struct lines *l, u16 n)
@@ -153,29 +148,15 @@ const struct fairq_item *fairq_next(struct fairq *q)
 	return NULL;
 }
 
-static struct line *fattest_line(struct fairq *q)
+const struct fairq_item *fairq_fattest(struct fairq *q)
 {
-	struct line *best = &q->line[0];
+	const struct line *best = &q->line[0];
 
 	for (u32 n = 1; n < FLOW_BUCKETS; n++) {
 		if (q->line[n].bytes > best->bytes)
 			best = &q->line[n];
 	}
-	return best;
-}
-
-const struct fairq_item *fairq_fattest(struct fairq *q)
-{
-	const struct line *best = fattest_line(q);
-
 	return best->first == NONE ? NULL : &q->place[best->first].item;
-}
-
-const struct fairq_item *fairq_first(const struct fairq *q, const struct fairq_item *like)
-{
-	const u16 n = q->line[line_of(like)].first;
-
-	return n == NONE ? NULL : &q->place[n].item;
 }
 
 void fairq_take(struct fairq *q, const struct fairq_item *item)
@@ -210,9 +191,9 @@ static void cut_behind(struct fairq *q, struct line *l, u16 before)
 	q->free = n;
 }
 
-u32 fairq_cut(struct fairq *q, struct fairq_item *ret)
+u32 fairq_cut(struct fairq *q, const struct fairq_item *item, struct fairq_item *ret)
 {
-	struct line *l = fattest_line(q);
+	struct line *l = &q->line[line_of(item)];
 	u16 before = NONE, at = l->first;
 	u32 count = 0;
 

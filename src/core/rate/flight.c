@@ -57,6 +57,11 @@ static void skip_closed(struct flight *f)
 		f->first++;
 }
 
+const struct flight_item *flight_newest(const struct flight *f)
+{
+	return item_at(f, f->next - 1);
+}
+
 u64 flight_oldest(const struct flight *f)
 {
 	return f->open ? item_at(f, f->first)->sent_at : TIME_NEVER;

@@ -12,16 +12,18 @@
 #include "warp/tally.h"
 
 #define FIRST_DATAGRAMS 16u /* a round trip, at first; STARTUP sends more */
+#define LEAST_PART 4        /* of these, for a path that has been slow before */
 #define UNKNOWN_RTT (50 * NS_PER_MS)
-#define RTT_LEAST (5 * NS_PER_MS) /* shorter ones are hosts' affairs */
-#define LEAST_PERIOD                                                                               \
-	(5 * NS_PER_S) /* a delay that nothing has undercut for one to two of these is it */
+#define RTT_LEAST (5 * NS_PER_MS)   /* shorter ones are hosts' affairs */
+#define LEAST_PERIOD (5 * NS_PER_S) /* a delay that nothing undercuts for one to two is it */
 #define WINDOW_MIN (30 * NS_PER_MS) /* over which rates are measured */
 #define WINDOW_FEW (5 * NS_PER_MS)  /* while there is no more */
 #define QUEUE_HIGH (5 * NS_PER_MS)  /* and a part of the round trip, and some datagrams' time */
 #define QUEUE_LOW_PART 3u           /* of that: none any more */
 #define QUEUE_SOON 4u               /* reports in a row that tell of a queue end a probe */
+#define CAP_LEAST 6u                /* datagrams that may be under way beyond what the rate says */
 #define SLACK (10 * NS_PER_MS)      /* of hosts that are busy, in what may be under way */
+#define CLOCK_JUMP ((i64)(10 * NS_PER_S)) /* no way takes so much longer: it is another clock */
 #define GAIN_STARTUP 2.77
 #define GAIN_PROBE 1.25
 #define GAIN_PROBE_CALM 1.12 /* the last ones found nothing */
@@ -33,8 +35,10 @@
 #define CALM_MAX 12u
 #define GROWS 1.1 /* a probe that finds so much more goes on */
 #define STARTUP_GROWS 1.25
-#define SHRINKS                                                                                    \
-	0.7 /* at most so much less is sent than before, when a round says so; two may say anything */
+#define USED_UP 0.85
+#define SHRINKS 0.7 /* at most so much less is sent, when a round says so; two may say anything */
+#define SHRINKS_GUESSED 0.25 /* the same, of a rate that is only a guess */
+#define SHRINKS_LIMITED 0.5
 #define COLLAPSED 0.6    /* of the rate before, and no queue: it is started anew */
 #define LOSS_EXCESS 0.05 /* above the usual */
 #define LOSS_SEEN 0.01
@@ -49,29 +53,9 @@ const char *ratecc_mode_name(enum ratecc_mode mode)
 	return mode < RATECC_MODES ? names[mode] : "?";
 }
 
-/* --- the least of the last while ------------------------------------------------------------- */
-
-static void least_set(struct ratecc_least *l, u64 now, i64 value)
+i64 ratecc_least_way(const struct ratecc *c)
 {
-	l->now = value;
-	l->before = INT64_MAX;
-	l->since = now;
-}
-
-static void least_put(struct ratecc_least *l, u64 now, i64 value)
-{
-	if (now - l->since >= LEAST_PERIOD) {
-		l->before = l->now;
-		l->now = value;
-		l->since = now;
-	}
-	if (value < l->now)
-		l->now = value;
-}
-
-static i64 least(const struct ratecc_least *l)
-{
-	return l->before < l->now ? l->before : l->now;
+	return least_get(&c->way);
 }
 
 /* --- life ------------------------------------------------------------------------------------ */
@@ -108,6 +92,8 @@ void ratecc_init(struct ratecc *c, u32 datagram, u64 rtt)
 
 	*c = (struct ratecc){ .datagram = datagram,
 			      .calm = CALM_MIN,
+			      .expected = rtt,
+			      .guessed = true,
 			      .way = { INT64_MAX, INT64_MAX, 0 },
 			      .round_way = INT64_MAX };
 	set_rate(c, (double)(FIRST_DATAGRAMS * datagram) * (double)NS_PER_S /
@@ -115,14 +101,11 @@ void ratecc_init(struct ratecc *c, u32 datagram, u64 rtt)
 	enter(c, RATECC_STARTUP);
 }
 
-void ratecc_restart(struct ratecc *c)
+void ratecc_restart(struct ratecc *c, u64 known)
 {
-	const double rate = c->rate / 2;
-	const u64 base = c->base;
-
-	ratecc_init(c, c->datagram, base);
-	if (rate > c->rate)
-		set_rate(c, rate);
+	ratecc_init(c, c->datagram, c->base ? c->base : c->expected);
+	set_rate(c, (double)known / 2 > c->rate / LEAST_PART ? (double)known / 2 :
+							       c->rate / LEAST_PART);
 	enter(c, RATECC_STARTUP);
 }
 
@@ -130,7 +113,7 @@ void ratecc_restart(struct ratecc *c)
 
 static u64 base_of(const struct ratecc *c)
 {
-	return c->base ? c->base : 2 * UNKNOWN_RTT;
+	return c->base ? c->base : c->expected ? c->expected : 2 * UNKNOWN_RTT;
 }
 
 static u64 queue_high(const struct ratecc *c)
@@ -191,9 +174,17 @@ u64 ratecc_rate(const struct ratecc *c)
 u64 ratecc_cap(const struct ratecc *c)
 {
 	const u64 base = base_of(c), round = base + tally_wait(base) + SLACK;
-	const double more = c->mode == RATECC_STARTUP ? 3 : c->mode == RATECC_PROBE ? 1.3 : 1.1;
+	const double more = !c->round_begun           ? 1 :
+			    c->mode == RATECC_STARTUP ? 2 :
+			    c->mode == RATECC_PROBE   ? 1.3 :
+							1.1;
 
-	return (u64)(more * made_up(c) * (double)round / 1e9) + 16 * c->datagram;
+	return (u64)(more * made_up(c) * (double)round / 1e9) + CAP_LEAST * c->datagram;
+}
+
+bool ratecc_floods(const struct ratecc *c)
+{
+	return c->mode == RATECC_STARTUP || c->queue > queue_high(c);
 }
 
 u64 ratecc_when(const struct ratecc *c, u64 under_way)
@@ -273,20 +264,22 @@ static double rate_of(const struct ratecc *c, const struct ratecc_sample *s, boo
 
 static void take_delay(struct ratecc *c, u64 now, const struct ratecc_sample *s)
 {
-	const i64 way = (i64)(s->came_at - s->sent_at), moved = way - c->way_now;
+	const i64 way = (i64)(s->came_at - s->sent_at);
+	const i64 moved = (i64)((u64)way - (u64)c->way_now); /* the other end says what it likes */
 	i64 base;
 
-	if (least(&c->way) == INT64_MAX) {
+	if (least_get(&c->way) == INT64_MAX || moved > CLOCK_JUMP || moved < -CLOCK_JUMP) {
 		least_set(&c->way, now, way);
 		c->way_now = way;
+		c->way_var = 0;
 	} else {
 		c->way_now += moved / 4;
 		c->way_var += ((moved < 0 ? -moved : moved) - c->way_var) / 4;
 	}
-	least_put(&c->way, now, way);
+	least_put(&c->way, now, LEAST_PERIOD, way);
 	if (way < c->round_way)
 		c->round_way = way;
-	base = (i64)s->rtt - (way - least(&c->way));
+	base = (i64)s->rtt - (way - least_get(&c->way));
 	if (base < (i64)NS_PER_US)
 		base = (i64)NS_PER_US;
 	c->base = c->base ? c->base - c->base / 8 + (u64)base / 8 : (u64)base;
@@ -341,6 +334,7 @@ static void keep_best(struct ratecc *c)
 {
 	if (c->round_rate <= 0 || (c->round_limited && c->round_rate <= c->rate))
 		return;
+	c->guessed &= c->round_rate <= c->rate;
 	c->best_at = (c->best_at + 1) % RATECC_ROUNDS;
 	c->best[c->best_at] = c->round_rate;
 	c->rate = 0;
@@ -359,12 +353,20 @@ static void back_off(struct ratecc *c, double at_least)
 	if (c->round_rate > 0 && c->round_rate < c->rate &&
 	    (!c->round_limited || c->queue > queue_high(c)))
 		set_rate(c, rate);
+	c->guessed = false;
 	enter(c, RATECC_DRAIN);
+}
+
+/* Who sends as much as comes and no more, as TCP with BBR does, is never seen to wait, but there is a little of a
+ * queue. */
+static bool is_used_up(const struct ratecc *c)
+{
+	return c->round_rate > USED_UP * c->rate && c->queue > queue_low(c);
 }
 
 static void startup(struct ratecc *c)
 {
-	if (c->round_limited)
+	if (c->round_limited && !is_used_up(c))
 		return;
 	if (c->rate >= STARTUP_GROWS * c->reference) {
 		c->reference = c->rate;
@@ -396,8 +398,8 @@ static void drain(struct ratecc *c, u64 now, bool full)
 		least_set(&c->way, now, c->round_way);
 		c->queue = 0;
 		calm_down(c, RATECC_PROBE);
-	} else if (full) {
-		back_off(c, 0);
+	} else if (full) { /* who sends little sees little: the queue may be others' */
+		back_off(c, c->round_limited ? SHRINKS_LIMITED : 0);
 		c->rounds = rounds;
 	}
 }
@@ -423,9 +425,9 @@ static void stop(struct ratecc *c)
 		c->calm = c->calm < CALM_MAX / 2 ? 2 * c->calm : CALM_MAX;
 	else
 		c->calm = CALM_MIN;
-	if (c->mode != RATECC_STARTUP)
+	if (c->mode != RATECC_STARTUP || c->round_limited) /* little was sent: that says little */
 		c->before = c->rate;
-	back_off(c, SHRINKS);
+	back_off(c, c->guessed ? SHRINKS_GUESSED : SHRINKS);
 }
 
 static void end_round(struct ratecc *c, u64 now)
@@ -434,7 +436,7 @@ static void end_round(struct ratecc *c, u64 now)
 	bool full;
 
 	if (c->round_way != INT64_MAX)
-		c->queue = (u64)(c->round_way - least(&c->way));
+		c->queue = (u64)(c->round_way - least_get(&c->way));
 	full = excess || c->queue > queue_high(c);
 	keep_best(c);
 	c->rounds++;
@@ -453,7 +455,7 @@ static void end_round(struct ratecc *c, u64 now)
 /* Must a probe, or the start, end before its round does? */
 static bool is_enough(struct ratecc *c, const struct ratecc_sample *s)
 {
-	const i64 queue = (i64)(s->came_at - s->sent_at) - least(&c->way);
+	const i64 queue = (i64)(s->came_at - s->sent_at) - least_get(&c->way);
 
 	if (c->mode != RATECC_PROBE && c->mode != RATECC_STARTUP)
 		c->over = 0;

@@ -8,6 +8,7 @@
 
 #define BITS (64u * FRAME_TALLY_WORDS)
 #define JUMP (1u << 20)
+#define LATE_RUN 32u
 
 static void set(struct tally *a, u32 back)
 {
@@ -48,7 +49,8 @@ void tally_take(struct tally *a, u64 now, u32 number, u32 size)
 {
 	const u32 ahead = number - a->highest, behind = a->highest - number;
 
-	if (!a->begun || (ahead > JUMP && behind > JUMP)) {
+	a->late_run = behind - 1 < JUMP && behind > BITS ? a->late_run + 1 : 0;
+	if (!a->begun || (ahead > JUMP && behind > JUMP) || a->late_run > LATE_RUN) {
 		*a = (struct tally){ .begun = true, .highest = number, .at = now };
 	} else if (ahead && ahead <= JUMP) {
 		advance(a, now, number);

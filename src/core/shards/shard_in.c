@@ -18,8 +18,9 @@
 
 #include "warp/replay.h"
 
-#define JUMP (1 << 22)                /* as for what is lost in a tunnel */
-#define OLD_RUN 256u                  /* so many in a row that are too old, and all begins anew */
+#define JUMP (1 << 22) /* as for what is lost in a tunnel */
+/* So many in a row that are too old, and all begins anew, unless they are of what is known to have come. */
+#define OLD_RUN 256u
 #define KEEP_MARGIN (300 * NS_PER_MS) /* paths may differ by as much */
 #define FIRST_COUNTER (UINT64_C(1) << 33)
 
@@ -77,7 +78,7 @@ static bool follow(struct shard_in *in, u32 first, u32 sequence)
 	const i64 ahead = after(sequence, in->newest);
 	const bool old = ahead <= -(i64)SHARD_IN_PAYLOADS;
 
-	in->old_run = old ? in->old_run + 1 : 0;
+	in->old_run = ahead <= -(i64)REPLAY_BITS_PEER ? in->old_run + 1 : 0;
 	if (!in->begun || ahead > JUMP || ahead < -JUMP || in->old_run > OLD_RUN) {
 		begin(in, first);
 		in->newest = sequence;
@@ -367,7 +368,7 @@ enum drop_reason shard_in_parity(struct shard_in *in, u64 now, const struct fram
 	enum drop_reason reason;
 	struct slot *s;
 
-	if (span >= SHARD_IN_PAYLOADS / 2)
+	if (span >= SHARD_IN_SPAN)
 		return DROP_BAD_FRAME;
 	if (!follow(in, f->sequence, f->sequence + span) || after(f->sequence, in->oldest) < 0 ||
 	    after(f->sequence, in->newest) <= -(i64)SHARD_IN_PAYLOADS)

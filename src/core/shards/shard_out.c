@@ -15,6 +15,9 @@
 
 #include <string.h>
 
+#include "warp/shard_in.h"
+#include "warp/shard_store.h"
+
 #define ALIGNMENT 64u
 #define ROOMS 4u /* blocks that there is a place for, whatever their size */
 #define SPAN_PARTS                                                                                 \
@@ -109,15 +112,29 @@ static bool links_suffice(const struct shard_out *o, u32 links)
 	return most <= o->parity;
 }
 
+static u32 less(u32 a, u32 b)
+{
+	return a < b ? a : b;
+}
+
+/* Blocks that may be open at once, for those that rebuild them: these have to be told of each before it is
+ * too long ago, and keep the shards of all. */
+static u32 depth_most(const struct shard_out *o)
+{
+	const u32 span = (SHARD_IN_SPAN - 1) / (o->options.required - 1);
+	const u32 kept = SHARD_STORE_BUFFERS * BUF_PAYLOAD_MAX / (o->stride * o->options.shards);
+
+	return less(less(span, kept), o->places * DEPTH_PARTS / DEPTH_OF);
+}
+
 /* When so many payloads come in max_delay. */
 static u32 depth_for(const struct shard_out *o, u32 payloads)
 {
 	const u32 depth = payloads * SPAN_PARTS / SPAN_OF / (o->options.required - 1);
-	const u32 most = o->places * DEPTH_PARTS / DEPTH_OF;
 
-	if (depth < 1)
+	if (depth < 1 || !o->stride)
 		return 1;
-	return depth < most ? depth : most;
+	return less(depth, depth_most(o));
 }
 
 void shard_out_pace(struct shard_out *o, u64 now, u32 links)

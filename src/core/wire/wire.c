@@ -60,7 +60,7 @@ static bool fragment_fits(const struct frame_fragment *f)
 
 static void read_fragment(struct reader *r, struct frame_fragment *ret)
 {
-	struct frame_fragment f;
+	struct frame_fragment f = { 0 };
 
 	f.tunnel = take_u16(r);
 	f.sequence = take_u32(r);
