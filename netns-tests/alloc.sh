@@ -16,20 +16,22 @@ case $WARP_BUILD in
 esac
 
 RSS_MAX=16        # MiB
-RSS_MAX_QUEUED=20 # with a queue that is full
+RSS_MAX_QUEUED=32 # with a queue that is full: some 230 buffers, of which each is full once if it goes on
 SECONDS_COUNTED=2
 UDP_RATE=400000 # of 200 bytes a second, more than passes
 
 lab_internet
 two_hosts
 
-# member HOST NUMBER PEER NUMBER IFNAMES: addresses are scanned for at the start and not meanwhile.
+# member HOST NUMBER PEER NUMBER IFNAMES: addresses are scanned for at the start and not meanwhile, and
+# routers are not asked for ports at all: either takes memory each time.
 member()
 {
 	local dev endpoints=''
 	for dev in $5; do endpoints+="${endpoints:+, }\"${ADDRESS[$3/$dev]}:51900\""; done
 	INTERFACES="listen_port: 51900
   interface_scan_interval: 60
+  port_mapping: false
   inclusion_patterns: [\"(${5// /|})\"]" conf "$1" <<-END
 		far_gate:
 		$(far_gate "$3" "endpoints: [$endpoints]" "allowed_ips: [10.44.0.$4/32]")
@@ -105,7 +107,7 @@ under_load()
 	await tcp 10
 	await udp 10
 	rss=$(peak_rss)
-	record "alloc/$1" rss_mib "$rss" MiB "<= $RSS_MAX"
+	record "alloc/$1" rss_mib "$rss" MiB "<= $4"
 	check "$1/rss" "$rss MiB" compare "$rss" '<=' "$4"
 	record "alloc/$1" udp_200_came "$(said udp .came)" 1/s ""
 	stop A

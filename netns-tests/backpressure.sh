@@ -55,6 +55,7 @@ drained() { run_in A tc -s qdisc show dev eth0 | grep -q 'backlog 0b'; }
 idle() { flows && wait_until 'drained && connected_both' 10 || lab_die "the link does not recover"; }
 drops() { status "$1" '.tunnels[] | select(.name == $t) | .drops[$r] // 0' --arg t "$2" --arg r "$3"; }
 ms() { said "$1" ".delay_us.$2 / 1000"; }
+wake_ups() { sed -n 's/^voluntary_ctxt_switches:\t//p' "/proc/$(pid A)/status"; }
 rss() { sed -n 's/^VmRSS: *\([0-9]*\) kB/\1/p' "/proc/$(pid "$1")/status"; }
 
 # --- at the pace of the link, one payload ahead
@@ -88,6 +89,12 @@ stalled()
 	receive B "$name" "$1:$LAB/B.$1" -n 30 -i 3000
 	send_along A "$name-sender" "$1:$LAB/A.$1" -n 30 -s 1300 -b -a 4
 	check "$1/blocks_while_stalled" "four payloads were taken" for_seconds 1 "! grep -q 'at 4' $LAB/$name-sender.log"
+	# The kernel is asked ever less often whether it has left: 100 times a second, not 5,000.
+	woken=$(wake_ups)
+	nap 1
+	woken=$(($(wake_ups) - woken))
+	record backpressure "$1_stalled_wake_ups" "$woken" 1/s '< 300'
+	check "$1/costs_little_while_stalled" "$woken wake-ups in a second" [ $woken -lt 1000 ]
 	flows
 	await "$name" 10 || lab_die "the receiver of $name has not ended"
 	check "$1/goes_on" "$(told "$name")" all_once "$name"

@@ -25,11 +25,7 @@ WIRE_OPTIONS='-p -s 2' wire_link A eth1 B eth1 'delay 10ms rate 1mbit queue 1000
 # member HOST PEER
 member()
 {
-	INTERFACES='listen_port: 51900
-  interface_scan_interval: 60' conf "$1" <<-END
-		far_gate:
-		$(far_gate "$2" "endpoints: ['${ADDRESS[$2/eth0]}:51900', '${ADDRESS[$2/eth1]}:51900']")
-		tunnels:
+	conf_direct "$1" "$2" <<-END
 		  - name: free
 		    gate: { application_to_gate: "127.1.0.1:9000", gate_to_application: "127.1.0.1:9001" }
 		  - name: tight
@@ -88,7 +84,7 @@ flow()
 }
 
 wire_set A eth1 both down
-wait_until 'connected A B 1 && ! connected A B 2' 10 || lab_die "$(paths A)"
+wait_until 'connected A B 1 && ! connected A B 2' 40 || lab_die "$(paths A)"
 flow fast_alone 9000
 wire_set A eth1 both up
 wait_until connected_both 10 || lab_die "$(paths A)"

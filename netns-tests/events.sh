@@ -19,11 +19,7 @@ WIRE_OPTIONS='-p -s 2' wire_link A eth1 B eth1 'delay 5ms rate 2mbit queue 500ms
 # member HOST PEER [TRANSPORT]
 member()
 {
-	INTERFACES='listen_port: 51900
-  interface_scan_interval: 60' conf "$1" <<-END
-		far_gate:
-		$(far_gate "$2" "endpoints: ['${ADDRESS[$2/eth0]}:51900', '${ADDRESS[$2/eth1]}:51900']")
-		tunnels:
+	conf_direct "$1" "$2" <<-END
 		  - name: data
 		    gate: { application_to_gate: "127.1.0.1:9000", gate_to_application: "127.1.0.1:9001" }
 		${3:-}
@@ -65,7 +61,7 @@ forget listens_anew
 soon knows_how_things_are '.event == "path" and .interface == "eth1" and .state == "live"'
 before=$(count '.event == "path"')
 wire_set A eth1 both down
-soon path_goes '.event == "path" and .interface == "eth1" and .up == false' 5
+soon path_goes '.event == "path" and .interface == "eth1" and .up == false' 20
 check path_goes/others_do_not "$(jq -c 'select(.event == "path")' "$LAB/listener.log")" \
 	not told_event '.event == "path" and .interface == "eth0" and .up == false'
 wire_set A eth1 both up
@@ -92,7 +88,7 @@ check the_tunnel_is_not "$(jq -c 'select(.congested)' "$LAB/listener.log")" \
 	not told_event '.event == "tunnel_congestion" and .congested'
 await flood-sender 15
 await flood 5
-check_soon slow_path_is_free_again 'jq -c "select(.event == \"path_congestion\" and .interface == \"eth1\")" "$LAB/listener.log" | tail -n 1 | grep -q "\"congested\":false"' 10 \
+check_soon slow_path_is_free_again 'jq -c "select(.event == \"path_congestion\" and .interface == \"eth1\")" "$LAB/listener.log" | tail -n 1 | grep -q "\"congested\":false"' 40 \
 	'$(tail -n 3 "$LAB/listener.log")'
 send_along A flood-sender udp:127.1.0.1:9000 -n 30000 -r 5000 -s 1000
 soon tunnel_is_congested '.event == "tunnel_congestion" and .tunnel == "data" and .congested' 6

@@ -37,11 +37,7 @@ redundancy()
 # member HOST PEER MODE
 member()
 {
-	INTERFACES='listen_port: 51900
-  interface_scan_interval: 60' conf "$1" <<-END
-		far_gate:
-		$(far_gate "$2" "endpoints: ['${ADDRESS[$2/eth0]}:51900', '${ADDRESS[$2/eth1]}:51900']")
-		tunnels:
+	conf_direct "$1" "$2" <<-END
 		  - name: data
 		    gate: { application_to_gate: "127.1.0.1:9000", gate_to_application: "127.1.0.1:9001" }
 		    transport: { redundancy: { $(redundancy "$3") } }

@@ -20,10 +20,9 @@ lab_urgent
 SECONDS_EACH=${SECONDS_EACH:-60}
 histories_begin
 # As chance has it, three standard deviations; and what the machine held up: then copies on both links were late, too.
-went_well()
+may_miss()
 {
-	compare "$MISSED_AUTO" '<=' "$(awk -v n=$((HISTORY_PAYLOADS / 10000)) -v late="$LATE_COPIES" \
-		'BEGIN { print n + 3 * sqrt(n) + 2 * late }')"
+	awk -v n=$((HISTORY_PAYLOADS / 10000)) -v late="$LATE_COPIES" 'BEGIN { print int(n + 3 * sqrt(n) + 2 * late) }'
 }
 histories_rows_begin
 for name in "${HISTORIES[@]}"; do

@@ -52,7 +52,7 @@ record once duplicated "$duplicated" payloads "== 0"
 # --- the books: what A sent on a path is what B had from it first, again, or never
 
 link_loss A eth1 10
-wait_until 'connected A B 4 && connected B A 4' 10
+wait_until 'connected A B 4 && connected B A 4' 60
 
 # books FROM TO: a line for each path of FROM, "sent first duplicate lost dropped-by-the-link ok|BAD".
 books()

@@ -130,7 +130,7 @@ works()
 {
 	local external="$OUTER:$PORT"
 	[ "$3" = 4 ] || external="[$INNER6]:$PORT"
-	check "$1/granted" "$(mappings)" wait_until "has $2 '$external'" 10
+	check "$1/granted" "$(mappings)" wait_until "has $2 '$external'" 30
 	check "$1/router_has_it" "no rule in the router" wait_until "maps$3" 2
 	check "$1/lets_b_in" "B is not connected" wait_until 'connected B A && connected A B' 10
 }
@@ -185,7 +185,7 @@ check ipv6/pcp/renewed "the router does not have it any more" for_seconds 13 'wa
 # miniupnpd 2.3.1 does not take back a pinhole that was renewed; it ends with its lifetime.
 stop A
 stop B
-check ipv6/pcp/not_renewed_for_ever "the router still has it" wait_until '! maps6' 15
+check ipv6/pcp/not_renewed_for_ever "the router still has it" wait_until '! maps6' 45
 stop router
 # It takes a question that had to be repeated for such a renewal: then once more.
 speaks "$NO_UPNP"

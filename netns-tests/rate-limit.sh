@@ -19,12 +19,7 @@ wire_link A eth0 B eth0 'delay 5ms rate 100mbit queue 200ms'
 # member HOST NUMBER PEER NUMBER [POLICY]
 member()
 {
-	INTERFACES="listen_port: 51900
-  interface_scan_interval: 60
-${5:-}" conf "$1" <<-END
-		far_gate:
-		$(far_gate "$3" "allowed_ips: [10.44.0.$4/32]" "endpoints: ['${ADDRESS[$3/eth0]}:51900']")
-		tunnels:
+	INTERFACES="${5:-}" conf_direct "$1" "$3" "allowed_ips: [10.44.0.$4/32]" <<-END
 		  - name: net
 		    gate: { tun: warp0, address: [10.44.0.$2/24] }
 		  - name: data

@@ -122,6 +122,32 @@ stop holder
 check busy_gate_is_opened_later "it is not" \
 	wait_until 'run_in A ss -Hlunp "sport = 9300" | grep -q warpd' 4
 
+# --- what another mode, another program, or a person does to warp0
+
+mtu() { run_in A ip -o link show warp0 | sed 's/.* mtu \([0-9]*\) .*/\1/'; }
+check mtu_is_found "$(mtu)" wait_until '[ "$(mtu)" -gt 1400 ]' 10
+before_mode=$(mtu)
+cp "$LAB/A.yaml" "$LAB/A.before"
+sed -i 's/^  - name: net$/&\n    transport: { redundancy: { mode: shards } }/' "$LAB/A.yaml"
+check mode_changes "$(cat "$LAB/reload.out")" reload
+check mode_changes/mtu_follows "$(mtu), was $before_mode" [ "$(mtu)" -lt "$before_mode" ]
+cp "$LAB/A.before" "$LAB/A.yaml"
+reload
+run_in A ip route add 192.168.77.0/24 dev eth0
+sed -i 's,warp0, warp0\, routes: [192.168.77.0/24\, 203.0.113.0/24],' "$LAB/A.yaml"
+check route_of_another "$(cat "$LAB/reload.out")" reload
+check route_of_another/is_kept "$(run_in A ip route)" sh -c 'ip -n "$1" route | grep -q "^192.168.77.0/24 dev eth0"' sh "$(ns A)"
+check route_of_another/is_told "it is not" grep -q 'there is a route to 192.168.77.0/24 over eth0 already, which is kept' "$LAB/A.log"
+check route_of_another/others_are_added "$(run_in A ip route)" sh -c 'ip -n "$1" route | grep -q "^203.0.113.0/24 dev warp0"' sh "$(ns A)"
+run_in A ip link del warp0
+check lost_device_is_told "$(status A .tunnels -c)" wait_until \
+	'status_is A ".tunnels[] | select(.name == \"net\") | .gate_open | not"' 1
+check lost_device_is_told/on_the_page "it is not" grep -q 'GATE NOT OPEN' <(warp -s "$LAB/A.sock" status)
+check lost_device_comes_back "$(tail -n 3 "$LAB/A.log")" wait_until \
+	'status_is A ".tunnels[] | select(.name == \"net\") | .gate_open" && [ "$(mtu)" -gt 1000 ]' 5
+cp "$LAB/A.before" "$LAB/A.yaml"
+reload
+
 check same_session "age $(session), was $before" compare "$(session)" '>' "$before"
 stop sender
 wait_until '! running steady' 5

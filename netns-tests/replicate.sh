@@ -26,12 +26,7 @@ WIRE_OPTIONS='-p -s 3' wire_link A eth2 B eth2 'delay 24ms'
 # member HOST NUMBER PEER NUMBER
 member()
 {
-	INTERFACES='listen_port: 51900
-  interface_scan_interval: 60' conf "$1" <<-END
-		far_gate:
-		$(far_gate "$3" "allowed_ips: [10.44.0.$4/32]" \
-			"endpoints: ['${ADDRESS[$3/eth0]}:51900', '${ADDRESS[$3/eth1]}:51900', '${ADDRESS[$3/eth2]}:51900']")
-		tunnels:
+	conf_direct "$1" "$3" "allowed_ips: [10.44.0.$4/32]" <<-END
 		  - name: net
 		    gate: { tun: warp0, address: [10.44.0.$2/24] }
 		  - name: data

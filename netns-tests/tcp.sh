@@ -83,7 +83,7 @@ check_soon udp_takes_over 'is_how relay' 20 "connected by '\$(how)'"
 for_seconds 2 true
 part_ends back_to_udp
 check back_to_udp/nothing_is_lost "$LOST payloads" [ "$LOST" = 0 ]
-check_soon the_connection_goes '[ "$(streams)" = 0 ]' 20 "\$(streams) are open"
+check_soon the_connection_goes '[ "$(streams)" = 0 ]' 60 "\$(streams) are open"
 
 # --- blocked in the middle
 
@@ -107,7 +107,7 @@ sleep 30' bash "${ADDRESS[map/eth0]}"
 wait_until "grep -q connected $LAB/strangers.log" 10
 held=$(streams)
 check only_some_strangers_are_held "$held connections" [ "$held" -ge 1 -a "$held" -le 70 ]
-check_soon strangers_have_to_go '[ "$(streams)" = 1 ]' 9 "\$(streams) are open"
+check_soon strangers_have_to_go '[ "$(streams)" = 1 ]' 20 "\$(streams) are open"
 part_ends strangers
 check strangers/nothing_is_lost "$LOST payloads" [ "$LOST" = 0 ]
 record tcp strangers-held "$held" connections '<= 65'

@@ -7,6 +7,7 @@
 #   histories_begin                           two hosts, two links, two daemons
 #   play_history NAME SECONDS                      plays one, with payloads in both tunnels at once
 #   residual auto; overhead auto              what came of it
+#   went_well                                 and was it no more than may_miss, the test's, prints?
 #
 # The overhead of the mode auto is what the links carried in both directions, without what the other tunnel's
 # copies were: probes and reports count as its. It is told in datagrams of a payload.
@@ -34,11 +35,7 @@ histories_begin()
 # histories_member HOST PEER REDUNDANCY
 histories_member()
 {
-	INTERFACES='listen_port: 51900
-  interface_scan_interval: 60' conf "$1" <<-END
-		far_gate:
-		$(far_gate "$2" "endpoints: [\"${ADDRESS[$2/eth0]}:51900\", \"${ADDRESS[$2/eth1]}:51900\"]")
-		tunnels:
+	conf_direct "$1" "$2" <<-END
 		  - name: auto
 		    gate: { application_to_gate: "127.1.0.1:9000", gate_to_application: "127.1.0.1:9001" }
 		    transport: { redundancy: { $3 } }
@@ -123,6 +120,8 @@ play_history()
 	HISTORY_PAYLOADS=$count
 }
 
+went_well() { [ "$MISSED_AUTO" -le "$(may_miss)" ]; }
+
 # Results go into build/results/redundancy.jsonl: histories_rows_begin, history_rows after each history,
 # histories_rows_end. Of the ratios of overheads it is the worst that counts.
 histories_rows_begin()
@@ -134,7 +133,7 @@ history_rows()
 {
 	WORST=$(awk -v a="$OVERHEAD_AUTO" -v b="$OVERHEAD_COPIES" -v w="$WORST" \
 		'BEGIN { printf "%.3f", (a / b > w ? a / b : w) }')
-	row "auto_residual_$HISTORY" "$(share_of "$MISSED_AUTO")" share "<= $TARGET"
+	row "auto_residual_$HISTORY" "$(share_of "$MISSED_AUTO")" share "<= $(share_of "$(may_miss)")"
 	row "replicate_residual_$HISTORY" "$(share_of "$MISSED_COPIES")" share ''
 	row "auto_overhead_$HISTORY" "$OVERHEAD_AUTO" datagrams/payload "< $OVERHEAD_COPIES"
 	row "replicate_overhead_$HISTORY" "$OVERHEAD_COPIES" datagrams/payload ''

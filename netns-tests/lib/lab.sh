@@ -577,6 +577,24 @@ conf()
 	} >"$LAB/$1.yaml"
 }
 
+# conf_direct HOST PEER [LINE]... <its tunnels: both listen at 51900, HOST knows all addresses of PEER there are, and
+# looks for interfaces once a minute. INTERFACES as above; LINEs are more of the peer.
+conf_direct()
+{
+	local host=$1 peer=$2 key endpoints=''
+	for key in $(printf '%s\n' "${!ADDRESS[@]}" | grep "^$peer/" | sort); do
+		endpoints+="${endpoints:+, }'${ADDRESS[$key]}:51900'"
+	done
+	{
+		printf 'far_gate:\n'
+		far_gate "$peer" "endpoints: [$endpoints]" "${@:3}"
+		printf 'tunnels:\n'
+		cat
+	} | INTERFACES="listen_port: 51900
+  interface_scan_interval: 60
+${INTERFACES:-}" conf "$host"
+}
+
 # launch_warpd HOST: starts it; start_warpd HOST: and waits until it answers.
 # It sees an /etc/hosts of its own, with map.example.net.
 launch_warpd()

@@ -1,7 +1,8 @@
 # shellcheck shell=bash
 # Two hosts with two wires and tunnels that stripe, for lib/lab.sh and lib/wire.sh.
 #
-#   stripe_begin                          starts all; warp0 is 10.44.0.1 at A and 10.44.0.2 at B
+#   stripe_begin                          starts all; warp0 is 10.44.0.1 at A and 10.44.0.2 at B, warp1, with the MTU
+#                                         that one datagram carries, 10.45.0.1 and 10.45.0.2
 #   stripe_links TEXT0 TEXT1              what the wires are like from now on
 #   stripe_raw SECONDS                    Mbit/s of TCP beside warp, both links at once: "ETH0 ETH1"
 #   stripe_tcp SECONDS [ADDRESS [OPTIONS]]  Mbit/s of TCP through warp0, after a second that does not count
@@ -21,14 +22,12 @@ stripe_forget()
 # stripe_host HOST NUMBER PEER NUMBER
 stripe_host()
 {
-	INTERFACES='listen_port: 51900
-  interface_scan_interval: 60' conf "$1" <<-END
-		far_gate:
-		$(far_gate "$3" "endpoints: [\"${ADDRESS[$3/eth0]}:51900\", \"${ADDRESS[$3/eth1]}:51900\"]" \
-			"allowed_ips: [10.44.0.$4/32]")
-		tunnels:
+	conf_direct "$1" "$3" "allowed_ips: [10.44.0.$4/32, 10.45.0.$4/32]" <<-END
 		  - name: net
 		    gate: { tun: warp0, address: [10.44.0.$2/24], mtu: ${STRIPE_MTU:-auto} }
+		    transport: { redundancy: { mode: stripe } }
+		  - name: plain
+		    gate: { tun: warp1, address: [10.45.0.$2/24] }
 		    transport: { redundancy: { mode: stripe } }
 		  - name: udp
 		    gate: { application_to_gate: "127.1.0.1:9000", gate_to_application: "127.1.0.1:9001" }
@@ -73,9 +72,13 @@ stripe_raw()
 	echo "$(mbit "$LAB/raw0.json") $(mbit "$LAB/raw1.json")"
 }
 
+# What a sender that ends leaves in its sockets, megabytes, goes on all the same.
+stripe_rest() { wait_until '[ -z "$(run_in A ss -Hnt state connected exclude time-wait)" ]' 20; }
+
 stripe_tcp()
 {
 	run_in A iperf3 -c "${2:-10.44.0.2}" -p 5201 -t "$1" -O 1 -J "${@:3}" >"$LAB/tcp.json"
+	stripe_rest
 	mbit "$LAB/tcp.json"
 }
 
@@ -96,6 +99,7 @@ stripe_mptcp()
 {
 	run_in A env LD_PRELOAD="$WARP_BUILD/netns/mptcp.so" iperf3 -c "${ADDRESS[B/eth0]}" -p 5203 \
 		-t "$1" -O 1 -J >"$LAB/mptcp.json"
+	stripe_rest
 	mbit "$LAB/mptcp.json"
 }
 

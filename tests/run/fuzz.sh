@@ -7,6 +7,8 @@
 . "$(dirname "$0")/lib.sh"
 
 SECONDS_EACH=${FUZZ_SECONDS:-30}
+# A fuzzer that tries fewer does not run as it should; engine has some 40 a second where it is in nobody's way.
+FEWEST=100
 export ASAN_OPTIONS=${ASAN_OPTIONS:-detect_leaks=1}
 export UBSAN_OPTIONS=${UBSAN_OPTIONS:-print_stacktrace=1}
 
@@ -30,11 +32,11 @@ one()
 	if [ "$status" != 0 ]; then
 		flock "$LOGS" cat <<<"$(not_ok "fuzz/$name" "$(ended "$status" $((SECONDS_EACH + 60)))" "$log")"
 		return 1
-	elif [ "${runs:-0}" -lt 1000 ]; then
+	elif [ "${runs:-0}" -lt $FEWEST ]; then
 		flock "$LOGS" cat <<<"$(not_ok "fuzz/$name" "only ${runs:-0} inputs were tried" "$log")"
 		return 1
 	fi
-	metric fuzz "fuzz/$name" inputs "$runs" count ">= 1000"
+	metric fuzz "fuzz/$name" inputs "$runs" count ">= $FEWEST"
 	ok "fuzz/$name"
 }
 

@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
-# Runs the tests in network namespaces: netns.sh [NAME...]
+# Runs the tests in network namespaces: netns.sh [--waiting | --measuring | NAME...]
 #
-# As many at a time as there are processors (NETNS_JOBS), for most of them wait more than they work. Those with
-# a comment `# alone: why` measure, or keep all processors busy: they run after the others, one after the other.
+# One more at a time than there are processors (NETNS_JOBS), for most of them wait more than they work. Those
+# with a comment `# alone: why` measure, or keep all processors busy: they run after the others, one after the
+# other. --waiting and --measuring run only the ones or the others.
 #
 # A test is an executable netns-tests/NAME.sh. demo.sh is run only by name, long_*.sh only by name (with
 # long_ or without) or with LONG=1. It passes with exit status 0, is skipped with 77 (its last line says why); it may also
@@ -44,6 +45,13 @@ run()
 	fi
 }
 
+part=all
+case ${1:-} in
+--waiting | --measuring)
+	part=$1
+	shift
+	;;
+esac
 if [ $# -gt 0 ]; then
 	names=("$@")
 else
@@ -66,7 +74,7 @@ mkdir -p "$LOGS/netns"
 rm -f "$LOGS/netns/failed"
 why=$(obstacle)
 named=$#
-jobs=${NETNS_JOBS:-$(nproc)}
+jobs=${NETNS_JOBS:-$(($(nproc) + 1))}
 
 # Runs one and tells its results in one piece, so that those of another do not come between.
 one()
@@ -81,21 +89,32 @@ one()
 	} 9>"$LOGS/netns/lock"
 }
 
+# Whether it has to run alone.
+measures() { [ "$jobs" -lt 2 ] || grep -q '^# alone' "netns-tests/$1.sh"; }
+
 alone=()
 for name in "${names[@]}"; do
 	[ -e "netns-tests/$name.sh" ] || [ ! -e "netns-tests/long_$name.sh" ] || name=long_$name
-	if [ -n "$why" ]; then
-		skip "netns/$name" "$why"
-	elif [ ! -x "netns-tests/$name.sh" ]; then
+	if [ ! -x "netns-tests/$name.sh" ]; then
 		not_ok "netns/$name" "netns-tests/$name.sh is not there or not executable"
 		echo "$name" >>"$LOGS/netns/failed"
-	elif [ "$jobs" -lt 2 ] || grep -q '^# alone' "netns-tests/$name.sh"; then
-		alone+=("$name")
+	elif measures "$name"; then
+		[ "$part" = --waiting ] || alone+=("$name")
+	elif [ "$part" = --measuring ]; then
+		continue
+	elif [ -n "$why" ]; then
+		skip "netns/$name" "$why"
 	else
 		while [ "$(jobs -rp | wc -l)" -ge "$jobs" ]; do wait -n; done
 		one "$name" &
 	fi
 done
 wait
-for name in ${alone[@]+"${alone[@]}"}; do one "$name"; done
+for name in ${alone[@]+"${alone[@]}"}; do
+	if [ -n "$why" ]; then
+		skip "netns/$name" "$why"
+	else
+		one "$name"
+	fi
+done
 [ ! -e "$LOGS/netns/failed" ]
