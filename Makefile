@@ -24,7 +24,7 @@ DESTDIR ?=
 
 # --- the compiler -------------------------------------------------------------------------------
 
-PKGS := libsodium libisal libmnl libnl-3.0 libnl-route-3.0 yaml-0.1 jansson libcap-ng
+PKGS := libsodium libisal libmnl libnl-3.0 libnl-route-3.0 yaml-0.1 jansson libcap-ng libpcre2-8
 WARNINGS := -Wall -Wextra -Wshadow -Wconversion -Wstrict-prototypes -Wmissing-prototypes
 SANITIZE := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 HARDEN := -fstack-protector-strong

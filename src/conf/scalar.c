@@ -4,12 +4,12 @@
  */
 #include <errno.h>
 #include <inttypes.h>
-#include <regex.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "scalar.h"
+#include "warp/pattern.h"
 
 /* --- numbers ------------------------------------------------------------------------------ */
 
@@ -367,46 +367,15 @@ int parse_size(struct reader *r, const struct schema_key *key, const struct valu
 
 /* --- patterns ----------------------------------------------------------------------------- */
 
-#define PATTERN_MOST 200u
-#define REPEATS_MOST 3u
-#define REPEAT_MOST 16u
-
-/* The C library expands nested {counts}: a short pattern can take all memory. A name has 15
- * characters, so nobody needs more than this. */
-static bool repeats_are_bounded(const char *pattern)
-{
-	u32 repeats = 0;
-	const char *p;
-
-	for (p = strchr(pattern, '{'); p; p = strchr(p, '{')) {
-		if (++repeats > REPEATS_MOST)
-			return false;
-		for (p++; *p && *p != '}'; p += strcspn(p, ",}") + (p[strcspn(p, ",}")] == ',')) {
-			if (strtoul(p, NULL, 10) > REPEAT_MOST)
-				return false;
-		}
-	}
-	return true;
-}
-
 int parse_pattern(struct reader *r, const struct schema_key *key, const struct value *v, void *ret)
 {
 	char why[128];
-	regex_t regex;
-	int error;
+	int error = pattern_check(v->text, why, sizeof(why));
 
-	if (v->size > PATTERN_MOST || !repeats_are_bounded(v->text))
-		return reader_fail(r, v->place,
-				   "%s: '%s' is too large; a pattern has at most %u characters, %u "
-				   "counts in braces, and counts up to %u",
-				   key->name, SHOWN(v), PATTERN_MOST, REPEATS_MOST, REPEAT_MOST);
-	error = regcomp(&regex, v->text, REG_EXTENDED | REG_NOSUB);
-	if (error) {
-		regerror(error, &regex, why, sizeof(why));
-		return reader_fail(r, v->place,
-				   "%s: '%s' is not an extended regular expression: %s", key->name,
-				   SHOWN(v), why);
-	}
-	regfree(&regex);
+	if (error == -ENOMEM)
+		return reader_fail_errno(r, ENOMEM, v->place, "there is no memory");
+	if (error)
+		return reader_fail(r, v->place, "%s: '%s' is not a regular expression: %s",
+				   key->name, SHOWN(v), why);
 	return parse_word(r, key, v, ret);
 }

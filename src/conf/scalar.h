@@ -20,7 +20,7 @@ value_parser parse_mode;        /* u32: permission bits in octal */
 value_parser parse_name;        /* char[key->size]: letters, digits and . _ - */
 value_parser parse_ifname;      /* char[IFNAME_SIZE] */
 value_parser parse_socket_path; /* char[key->size]: absolute */
-value_parser parse_pattern;     /* char *: a POSIX extended regular expression */
+value_parser parse_pattern;     /* char *: a regular expression */
 value_parser parse_word;        /* char *, as it stands */
 
 /* One of a few words; *ret_index is which. words ends with NULL. */

@@ -6,7 +6,7 @@ set -u
 # To build the programs and to run them in namespaces.
 demo=(
 	build-essential pkg-config libsodium-dev libisal-dev libmnl-dev libnl-3-dev libnl-route-3-dev
-	libev-dev libyaml-dev libjansson-dev libcap-ng-dev libnatpmp-dev libminiupnpc-dev
+	libev-dev libyaml-dev libjansson-dev libcap-ng-dev libpcre2-dev libnatpmp-dev libminiupnpc-dev
 	iproute2 iputils-ping nftables python3 procps socat jq iperf3
 )
 # To test them, and to judge the source.

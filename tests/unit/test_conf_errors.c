@@ -119,11 +119,11 @@ static const struct mistake {
 	  "it must be from 100ms to 10m" },
 	{ INTERFACES("interface_scan_interval: 99999999999h"), "2:40", "must be a duration" },
 	{ INTERFACES("inclusion_patterns: ['eth(']"), "2:36",
-	  "'eth(' is not an extended regular expression: Unmatched (" },
+	  "'eth(' is not a regular expression: missing closing parenthesis" },
 	{ INTERFACES("exclusion_patterns: [a, '[']"), "2:39",
-	  "'[' is not an extended regular expression" },
+	  "'[' is not a regular expression: missing terminating ]" },
 	{ INTERFACES("exclusion_patterns: ['((a{99}){99}){99}']"), "2:36",
-	  "is too large; a pattern has" },
+	  "is not a regular expression: " },
 
 	/* what packets cost */
 	{ HEAD "cipher: rot13\n" PEER TUNNEL, "2:9",

@@ -163,6 +163,47 @@ static void patterns_match_whole_names(void **state)
 	patterns_free(p);
 }
 
+/* Neither compiling nor matching may take all memory, or minutes: some of these did. */
+static void patterns_have_a_bound(void **state)
+{
+	static const char *const large[] = {
+		"((a{99}){99}){99}",
+		"(abcdefghij){1,65535}",
+		"((a|b{9}){99}){999}",
+	};
+	static const char *const odd[] = {
+		"a++++++++++++++++++++++++++++++",
+		"((((((((((((((a+)+)+)+)+)+)+)+)+)+)+)+)+)+",
+		"\\+[.-.}**{3,}:]()(a?+a$)()++{9}|]",
+		"(a?){16}{16}{2}",
+	};
+	char *slow[] = { (char *)"(((a*)*)*)*b", (char *)"(a|aa|aaa)*(a|aa|aaa)*(a|aa|aaa)*b" };
+	char longest[PATTERN_MOST + 2], why[256];
+	struct patterns *p;
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < ARRAY_SIZE(large); i++) {
+		assert_int_equal(pattern_check(large[i], why, sizeof(why)), -EINVAL);
+		assert_non_null(strstr(why, "too large"));
+	}
+	for (i = 0; i < ARRAY_SIZE(odd); i++) {
+		const int r = pattern_check(odd[i], why, sizeof(why));
+
+		assert_true(r == 0 || r == -EINVAL);
+	}
+	assert_int_equal(patterns_compile(&p, slow, ARRAY_SIZE(slow), NULL, NULL, 0), 0);
+	assert_false(patterns_match(p, "aaaaaaaaaaaaaaa"));
+	assert_true(patterns_match(p, "aab"));
+	patterns_free(p);
+	memset(longest, 'a', sizeof(longest));
+	longest[PATTERN_MOST] = 0;
+	assert_int_equal(pattern_check(longest, NULL, 0), 0);
+	longest[PATTERN_MOST] = 'a';
+	longest[PATTERN_MOST + 1] = 0;
+	assert_int_equal(pattern_check(longest, why, sizeof(why)), -EINVAL);
+}
+
 static void large_and_small_memory_is_zeroed(void **state)
 {
 	static const size_t sizes[] = { 0, 1, 100, 128 * 1024, 3 * 1024 * 1024 + 5 };
@@ -279,6 +320,7 @@ int main(void)
 		cmocka_unit_test(host_and_port_are_taken_apart),
 		cmocka_unit_test(endpoints_survive_sockaddr_and_back),
 		cmocka_unit_test(patterns_match_whole_names),
+		cmocka_unit_test(patterns_have_a_bound),
 		cmocka_unit_test(large_and_small_memory_is_zeroed),
 		cmocka_unit_test(log_lines_are_one_line_each),
 		cmocka_unit_test(only_the_journal_gets_priorities),
