@@ -89,7 +89,7 @@ headline "The daemons find each other through the map"
 begun=$(now_us)
 start_warpd A B
 say "warp-map and two warpd are up"
-if ! wait_until 'connected A B && connected B A' 10; then
+if ! wait_until 'connected A B 1 && connected B A 1' 10; then
 	say "they do not find each other; host A says:"
 	warp -s "$LAB/A.sock" status
 	exit 1

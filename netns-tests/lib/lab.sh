@@ -630,12 +630,20 @@ status()
 # status_is HOST FILTER [JQ-ARGUMENTS]: jq's result is true.
 status_is() { status "$1" "$2" -e "${@:3}"; }
 
-# connected HOST PEER [PATHS]: at least that many paths are live.
-connected() { [ "$(live_paths "$1" "$2")" -ge "${3:-1}" ]; }
+# connected HOST PEER [PATHS]: at least that many direct paths are live; without a number, any path.
+connected()
+{
+	if [ -n "${3:-}" ]; then
+		[ "$(live_paths "$1" "$2")" -ge "$3" ]
+	else
+		status_is "$1" '[.peers[] | select(.name == $p) | .paths[].state] | any(. == "live")' --arg p "$2"
+	fi
+}
+# live_paths HOST PEER: how many direct paths are live; what the map forwards comes and goes with the map.
 live_paths()
 {
-	status "$1" '[.peers[] | select(.name == $p) | .paths[] | select(.state == "live")] | length' \
-		--arg p "$2"
+	status "$1" '[.peers[] | select(.name == $p) | .paths[] | select(.state == "live" and .origin != "relay")]
+		| length' --arg p "$2"
 }
 
 # paths HOST: one line for each path, for people.
