@@ -97,7 +97,7 @@ fi
 say "A and B talk to each other directly"
 wait_until "connected A B $expected && connected B A $expected" 5
 if [ "$family" = 4 ]; then
-	say "$(live_paths A B) of the 4 combinations of links are live (symmetric and port-restricted do not fit)"
+	say "$(live_paths A B) of the 4 combinations of links are live (symmetric and port-restricted do not fit at once)"
 else
 	say "$(live_paths A B) of the 4 combinations of links are live"
 fi
