@@ -12,6 +12,15 @@ FEWEST=100
 export ASAN_OPTIONS=${ASAN_OPTIONS:-detect_leaks=1}
 export UBSAN_OPTIONS=${UBSAN_OPTIONS:-print_stacktrace=1}
 
+# what_failed LOG: in one line, so that a failure elsewhere can be repeated: printf %s INPUT | base64 -d.
+what_failed()
+{
+	local input
+	sed -n 's/^SUMMARY: /; /p' "$1" | tail -n 1 | tr -d '\n'
+	input=$(sed -n 's/.*Test unit written to //p' "$1" | tail -n 1)
+	[ ! -f "$input" ] || printf '; input %s' "$(base64 -w 0 "$input")"
+}
+
 one()
 {
 	local program=$1 name log runs status corpus options=()
@@ -30,7 +39,7 @@ one()
 	status=$?
 	runs=$(sed -n 's/^stat::number_of_executed_units: *//p' "$log" | tail -n 1)
 	if [ "$status" != 0 ]; then
-		flock "$LOGS" cat <<<"$(not_ok "fuzz/$name" "$(ended "$status" $((SECONDS_EACH + 60)))" "$log")"
+		flock "$LOGS" cat <<<"$(not_ok "fuzz/$name" "$(ended "$status" $((SECONDS_EACH + 60)))$(what_failed "$log")" "$log")"
 		return 1
 	elif [ "${runs:-0}" -lt $FEWEST ]; then
 		flock "$LOGS" cat <<<"$(not_ok "fuzz/$name" "only ${runs:-0} inputs were tried" "$log")"
