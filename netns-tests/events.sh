@@ -59,7 +59,8 @@ receive B quiet udp:127.1.0.1:9001 -n 20000 -i 20000
 send_along A quiet-sender udp:127.1.0.1:9000 -n 20000 -r 100 -s 100
 forget listens_anew
 soon knows_how_things_are '.event == "path" and .interface == "eth1" and .state == "live"'
-before=$(count '.event == "path"')
+gone='.event == "path" and .up == false'
+before=$(count "$gone")
 wire_set A eth1 both down
 soon path_goes '.event == "path" and .interface == "eth1" and .up == false' 20
 check path_goes/others_do_not "$(jq -c 'select(.event == "path")' "$LAB/listener.log")" \
@@ -67,7 +68,7 @@ check path_goes/others_do_not "$(jq -c 'select(.event == "path")' "$LAB/listener
 wire_set A eth1 both up
 check_soon path_comes 'jq -c "select(.event == \"path\" and .interface == \"eth1\")" "$LAB/listener.log" | tail -n 1 | grep -q "\"up\":true"' 5 \
 	'$(tail -n 3 "$LAB/listener.log")'
-check little_is_told "$(count '.event == "path"') lines" [ $(($(count '.event == "path"') - before)) -lt 20 ]
+check little_is_told "$(count "$gone") lines" [ $(($(count "$gone") - before)) -lt 10 ]
 ip_in A link set dev eth1 down
 soon link_goes '.event == "path" and .interface == "eth1" and .state == "gone" and .up == false'
 ip_in A link set dev eth1 up

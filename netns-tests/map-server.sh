@@ -35,6 +35,7 @@ asks() { run_in C "$WARP_BUILD/netns/mapclient" "$1:13116" "$public" "${@:2}"; }
 sees() { [[ $(asks "$1") == "$2":* ]]; }
 
 check starts "does not listen after 5 s" starts map
+check tells_its_key "not in 5 s" wait_until 'grep -q "public key" "$LAB/map.log"' 5
 public=$(sed -n 's/.* public key //p' "$LAB/map.log")
 
 for dev in eth0 eth1; do

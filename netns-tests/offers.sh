@@ -65,7 +65,7 @@ stop map KILL
 uplink A eth1
 comes_up a_new_link "${ADDRESS[A/eth1]}" "${PUBLIC[A/eth1]}"
 # The new one may be there before anybody has looked.
-old=$(where_a_is)
+wait_until 'old=$(where_a_is); [ -n "$old" ]' 5 || lab_die "A's first link does not live: $(paths B)"
 nat_rebind A eth0
 check the_old_port_is_dead "it is live still: $(where_a_is)" \
 	wait_until '[[ $(where_a_is) != *"$old"* ]]' 5
@@ -81,10 +81,10 @@ comes_up a_moved_link "$new" "$new"
 # And is all that is left.
 link_cut A eth0
 for_seconds 2 true
-check goes_on_over_the_new_link "$(paths A)" both_live "$new" "$new"
+check_soon goes_on_over_the_new_link 'both_live "$new" "$new"' 2 '$(paths A)'
 
 for end in A B; do stop "from-$end"; done
-nap 0.3
+nap 1.5
 for end in A B; do stop "at-$end"; done
 for pair in A:B B:A; do
 	from=from-${pair%:*} at=at-${pair#*:}

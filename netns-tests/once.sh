@@ -6,7 +6,9 @@
 #    A eth1 --10 %--+            +-- eth1 B        two paths are left
 #
 # Expected: with four paths 1e-4 of the payloads are lost, with two 1e-2. The bounds are five standard
-# deviations, and what may be sent on two paths before and after the cut was made.
+# deviations, and what may be sent on two paths before and after the cut was made. A machine that stands
+# still for a moment looks like a path that is too slow: of the copies that it is then spared each costs
+# the 10 % that the other path loses.
 # timeout: 90
 # shellcheck source=netns-tests/lib/lab.sh
 . "$(dirname "$0")/lib/lab.sh"
@@ -38,14 +40,17 @@ check all_were_sent "$sent of $COUNT" [ "$sent" = "$COUNT" ]
 duplicated=$(said numbers .duplicated)
 check nothing_comes_twice "$duplicated did" [ "$duplicated" = 0 ]
 check nothing_is_corrupt "$(told numbers)" [ "$(said numbers .corrupt)" = 0 ]
+spared=$(status A '[.peers[].paths[] | select(.interface == "eth0") | [$n - .tx_sent, 0] | max] | add' --argjson n "$COUNT")
 before=$(awk -v half=$((COUNT / 2)) '$1 < half { n++ } END { print n + 0 }' "$LAB/missing")
 after=$(($(wc -l <"$LAB/missing") - before))
 # 50,000 at 1e-4: mean 5, deviation 2.2. 50,000 at 1e-2: mean 500, deviation 22.2.
 check four_paths_lose_one_in_ten_thousand "$before of $((COUNT / 2)); expected 5, at most 17" \
 	[ "$before" -le 17 ]
-check two_paths_lose_one_in_a_hundred "$after of $((COUNT / 2)); expected 500, 380 to 611" \
-	[ "$after" -ge 380 -a "$after" -le 611 ]
+most=$((611 + ${spared:-0} / 10))
+check two_paths_lose_one_in_a_hundred "$after of $((COUNT / 2)); expected 500, 380 to $most" \
+	[ "$after" -ge 380 -a "$after" -le $most ]
 record once lost_on_four_paths "$before" payloads "<= 17"
+record once copies_spared "${spared:--1}" datagrams ""
 record once lost_on_two_paths "$after" payloads "380..611"
 record once duplicated "$duplicated" payloads "== 0"
 

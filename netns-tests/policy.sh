@@ -68,12 +68,17 @@ rows_begin
 # --- resting, taking over, giving back
 
 for_seconds 2 true # sizes of datagrams are found out
-flows rest 3
-before=$(bytes wwan0) free=$(bytes eth0)
-nap 2.5
-spent=$(($(bytes wwan0) - before)) free=$(($(bytes eth0) - free))
-judge rest
-check rests/bytes "$spent over wwan0, $free over eth0" [ $spent -lt 5000 -a $free -gt 1000000 ]
+# A free link that is silent while the machine stands still is relieved, rightly: once, not three times.
+for try in 1 2 3; do
+	flows rest$try 3
+	before=$(bytes wwan0) free=$(bytes eth0)
+	nap 2.5
+	spent=$(($(bytes wwan0) - before)) free=$(($(bytes eth0) - free))
+	judge rest$try
+	[ "$spent" -ge 5000 ] || break
+	wait_until 'is wwan0 .carries false' 15
+done
+check rests/bytes "$spent over wwan0, $free over eth0" [ "$spent" -lt 5000 -a "$free" -gt 1000000 ]
 check rests/told "$(iface wwan0 '{cost, carries, need}' -c)" is wwan0 '.carries' false
 check rests/page "$(page)" grep -q '^  wwan0: metered, rests, it is not needed' <(page)
 check rests/B_knows "$(paths B)" status_is B '[.peers[].paths[] | select(.cost == "metered" and .resting)] | length == 1'
@@ -107,7 +112,7 @@ judge both
 flows lossy 20
 wire_set A eth0 both loss 12%
 check_soon lossy/metered_helps 'is wwan0 .need loss' 15 '$(page)'
-check lossy/page "$(page)" grep -q 'for the free links lose too much' <(page)
+check_soon lossy/page 'page | grep -q "for the free links lose too much"' 5 '$(page)'
 wire_set A eth0 both loss 0%
 for name in lossy-a lossy-b lossy-there lossy-back; do stop $name; done
 

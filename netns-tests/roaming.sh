@@ -140,7 +140,7 @@ leave rebind-idle
 # Two hosts on one LAN need no NAT; what becomes of it is nothing to them.
 two lan nat=port-restricted lan=lan-A/eth0
 meet lan
-check lan/over_the_lan "connected by '$(how lan)'" [ "$(how lan)" = lan/lan ]
+check_soon lan/over_the_lan '[ "$(how lan)" = lan/lan ]' 3 "connected by '\$(how lan)'"
 flow lan $((RATE * 2))
 flowing lan
 nat_rebind lan-A eth0

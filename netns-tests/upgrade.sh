@@ -48,7 +48,7 @@ becomes()
 	check_soon "$1" "$2" "$3" "connected by '\$(how)'"
 	record upgrade "$1" $((($(now_us) - begun) / 1000)) ms "<= $(($3 * 1000))"
 	for_seconds 2 true
-	check "$1/stays" "connected by '$(how)'" "$2"
+	check_soon "$1/stays" "$2" 2 "connected by '\$(how)'"
 }
 
 direct_way shut
@@ -81,7 +81,7 @@ to_and_fro()
 	becomes "$1/direct_again" directly 15
 	for end in A B; do stop "from-$end-$1"; done
 	# What is under way.
-	nap 0.3
+	nap 1.5
 	for end in A B; do stop "at-$end-$1"; done
 	overflow=$(($(overflowed) - before))
 	for pair in A:B B:A; do

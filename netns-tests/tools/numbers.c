@@ -390,12 +390,15 @@ static int run_receiver(const struct options *o, int fd)
 		die("memory");
 	puts("ready");
 	fflush(stdout);
-	while (!ended) {
+	for (;;) {
 		bool all = t.unique == o->count - o->first;
 		int patience = !t.received ? o->wait_ms : all ? o->idle_ms / 10 : o->idle_ms;
 		ssize_t size;
 
-		if (poll(&p, 1, patience) <= 0)
+		/* What is here when it is told to end has arrived. */
+		if (poll(&p, 1, ended ? 0 : patience) <= 0 && !ended)
+			break;
+		if (ended && !(p.revents & POLLIN))
 			break;
 		size = recv(fd, packet, sizeof(packet), MSG_DONTWAIT);
 		if (size > 0)
