@@ -81,7 +81,7 @@ static void mistakes_are_told_where_they_stand(void **state)
 		const char *text, *what;
 	} mistakes[] = {
 		{ POLICY("cost: free"), "2:23: match is missing" },
-		{ POLICY("match: 'wwan('"), "2:32: match: 'wwan(' is not an extended regular" },
+		{ POLICY("match: 'wwan('"), "2:32: match: 'wwan(' is not a regular" },
 		{ POLICY("match: a, cost: cheap"),
 		  "cost must be one of free, metered, backup, not 'cheap'" },
 		{ POLICY("match: a, weight: 0"), "weight is 0; it must be from 1 to 100" },
