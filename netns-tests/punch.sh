@@ -29,15 +29,17 @@ origin()
 	status "$1" "[.peers[] | select(.name == \"$2\") | .paths[] | select(.state == \"live\") | .origin]
 		| map(select(. != \"relay\")) | unique | join(\"+\")"
 }
-both_by() { [ "$(origin "$1" "$2")" = "$3" ] && [ "$(origin "$2" "$1")" = "$3" ]; }
 # However it came about.
 both_directly() { [ -n "$(origin "$1" "$2")" ] && [ -n "$(origin "$2" "$1")" ]; }
+# both_by HOST FINDER ORIGIN: the finder's word. What it hits may be the mapping of the other's own socket,
+# from which that has had a path all the while, by the map.
+both_by() { [ "$(origin "$2" "$1")" = "$3" ] && both_directly "$1" "$2"; }
 pair_state() { status "$1" ".peers[] | select(.name == \"$2\") | .pairs[0].state"; }
 
 # sockets HOST: UDP sockets of its daemon on its link.
 sockets() { run_in "$1" ss -Hun src "${ADDRESS[$1/eth0]}" | wc -l; }
 
-# try HOST ORIGIN SECONDS
+# try HOST ORIGIN SECONDS: behind a NAT that is worse than B's, so B is who finds it.
 try()
 {
 	local a=$1 begun took
