@@ -29,6 +29,12 @@ origin()
 	status "$1" "[.peers[] | select(.name == \"$2\") | .paths[] | select(.state == \"live\") | .origin]
 		| map(select(. != \"relay\")) | unique | join(\"+\")"
 }
+# remotes HOST PEER: where its live paths that are direct lead to.
+remotes()
+{
+	status "$1" ".peers[] | select(.name == \"$2\") | .paths[]
+		| select(.state == \"live\" and .origin != \"relay\") | .remote"
+}
 # However it came about.
 both_directly() { [ -n "$(origin "$1" "$2")" ] && [ -n "$(origin "$2" "$1")" ]; }
 # both_by HOST FINDER ORIGIN: the finder's word. What it hits may be the mapping of the other's own socket,
@@ -58,9 +64,11 @@ try()
 	receive B at-B udp:127.1.0.1:9001 -n 50000 -i 60000 -w 60000
 	send_along "$a" from-A udp:127.1.0.1:9000 -n 50000 -r $RATE
 	nap 1
+	# What was is not told by there being none for a while: that may be over before anybody has looked.
+	wait_until "remotes B $a >$LAB/old && [ -s $LAB/old ]" 5
 	nat_rebind "$a" eth0
-	check_soon "$2/the_old_path_dies" "! both_directly $a B" 10 "\$(origin $a B)"
-	check_soon "$2/and_is_found_anew" "both_directly $a B" 40 "\$(origin $a B), \$(origin B $a)"
+	check_soon "$2/the_old_path_dies" "! remotes B $a | grep -qxFf $LAB/old" 10 "\$(remotes B $a)"
+	check_soon "$2/and_is_found_anew" "both_directly $a B" 45 "\$(origin $a B), \$(origin B $a)"
 	nap 1
 	stop from-A
 	nap 0.2
