@@ -5,7 +5,7 @@
 #    A-KIND eth0 -- router (KIND) --+-- internet --+-- router (KIND) -- eth0 B-KIND
 #                                   |
 #                                  map (two addresses, two ports each)
-# timeout: 120
+# timeout: 180
 # shellcheck source=netns-tests/lib/lab.sh
 . "$(dirname "$0")/lib/lab.sh"
 # shellcheck source=netns-tests/lib/pairs.sh
@@ -29,6 +29,7 @@ for pair in "${PAIRS[@]}"; do
 	a=${pair%:*} b=${pair#*:}
 	pair_judge "$a-$b" "$a" "$b"
 	record nat-pairs "$a-$b-first-payload" "${PAIR_FIRST_MS:--1}" ms "<= 1000"
-	record nat-pairs "$a-$b-direct" "${PAIR_DIRECT_MS:--1}" ms
+	read -r _ seconds <<<"$(pair_expects "$a" "$b")"
+	record nat-pairs "$a-$b-direct" "${PAIR_DIRECT_MS:--1}" ms "${seconds:+<= ${seconds}000}"
 done
 lab_end
