@@ -27,31 +27,7 @@ for kind in "${KINDS[@]}"; do
 	uplink "A-$kind" eth0 "nat=$kind"
 done
 
-# --- what others think of them, all at a time: their silences take seconds
-
-# verdict KIND: in short, of what turnutils_natdiscovery said.
-verdict()
-{
-	sed -n 's/^NAT with \(.*\)!/\1/p; s/^No NAT.*/none/p' "$LAB/discovery-$1.log" |
-		sed 's/Endpoint Independent/EI/; s/Address and Port Dependent/APD/; s/Address Dependent/AD/
-			s/ Mapping/M/; s/ Filtering/F/' | paste -sd /
-}
-
-if command -v stun stund >/dev/null; then
-	spawn S stund stund -h "$first" -a "$second" -p 4478 -o 4479
-	wait_until 'listens S udp 4479' 5 || lab_die "stund does not listen"
-	for kind in "${KINDS[@]}"; do spawn "A-$kind" "stun-$kind" stun "$first:4478"; done
-fi
-if command -v turnserver turnutils_natdiscovery >/dev/null; then
-	spawn S turnserver turnserver -n -S -L "$first" -L "$second" -p 5478 --alt-listening-port 5479 \
-		--no-tls --no-dtls --no-cli -z -l stdout --pidfile "$LAB/turn.pid" --userdb "$LAB/turndb"
-	wait_until 'listens S udp 5479' 5 || lab_die "turnserver does not listen"
-	for kind in "${KINDS[@]}"; do
-		spawn "A-$kind" "discovery-$kind" turnutils_natdiscovery -m -f -p 5478 "$first"
-	done
-fi
-
-# --- what natprobe says
+# --- what natprobe says, alone: a router that counts gives each port once, whoever asks
 
 # kind NAT EXPECTED
 kind()
@@ -75,6 +51,59 @@ spawn S tcp socat -u TCP4-LISTEN:4000,reuseaddr OPEN:/dev/null
 wait_until 'listens S tcp 4000' 5
 check udp_blocked_lets_tcp_pass "no connection" run_in A-udp-blocked \
 	socat -u OPEN:/dev/null "TCP4:$first:4000,connect-timeout=2"
+
+# --- what others think of them, all at a time: their silences take seconds, in which routers stay as they are
+
+# verdict KIND: in short, of what turnutils_natdiscovery said.
+verdict()
+{
+	sed -n 's/^NAT with \(.*\)!/\1/p; s/^No NAT.*/none/p' "$LAB/discovery-$1.log" |
+		sed 's/Endpoint Independent/EI/; s/Address and Port Dependent/APD/; s/Address Dependent/AD/
+			s/ Mapping/M/; s/ Filtering/F/' | paste -sd /
+}
+
+if command -v stun stund >/dev/null; then
+	spawn S stund stund -h "$first" -a "$second" -p 4478 -o 4479
+	wait_until 'listens S udp 4479' 5 || lab_die "stund does not listen"
+	for kind in "${KINDS[@]}"; do spawn "A-$kind" "stun-$kind" stun "$first:4478"; done
+fi
+if command -v turnserver turnutils_natdiscovery >/dev/null; then
+	spawn S turnserver turnserver -n -S -L "$first" -L "$second" -p 5478 --alt-listening-port 5479 \
+		--no-tls --no-dtls --no-cli -z -l stdout --pidfile "$LAB/turn.pid" --userdb "$LAB/turndb"
+	wait_until 'listens S udp 5479' 5 || lab_die "turnserver does not listen"
+	for kind in "${KINDS[@]}"; do
+		spawn "A-$kind" "discovery-$kind" turnutils_natdiscovery -m -f -p 5478 "$first"
+	done
+fi
+
+# others KIND STUN DISCOVERY
+others()
+{
+	if [ -n "${LAB_PID[stun-$1]:-}" ]; then
+		await "stun-$1" 15
+		check "$1/stun" "says $(grep Primary "$LAB/stun-$1.log")" \
+			grep -qE "^Primary: $2" "$LAB/stun-$1.log"
+	else
+		skip "$1/stun" "stun and stund are not installed"
+	fi
+	if [ -n "${LAB_PID[discovery-$1]:-}" ]; then
+		await "discovery-$1" 15
+		check "$1/natdiscovery" "says $(verdict "$1")" [ "$(verdict "$1")" = "$3" ]
+	else
+		skip "$1/natdiscovery" "coturn is not installed"
+	fi
+}
+
+others open Open EIM/EIF
+others full-cone 'Independent Mapping, Independent Filter' EIM/EIF
+others restricted 'Independent Mapping, Address Dependent Filter' EIM/ADF
+others port-restricted 'Independent Mapping, Port Dependent Filter' EIM/APDF
+others symmetric-address 'Dependent Mapping' ADM/APDF
+others symmetric 'Dependent Mapping' APDM/APDF
+others sequential 'Dependent Mapping' APDM/APDF
+others firewall Firewall EIM/APDF
+others cgnat 'Independent Mapping, Port Dependent Filter' EIM/APDF
+others udp-blocked Blocked ''
 
 # --- what routers do when told to
 
@@ -125,37 +154,6 @@ check early_packet_is_dropped "the port is $(mapping A-port-restricted)" \
 	[ "$(mapping A-port-restricted | cut -d : -f 2)" = 4000 ]
 early J
 check early_packet_is_accepted "the port is 4000 all the same" [ "$(mapping J | cut -d : -f 2)" != 4000 ]
-
-# --- what others said
-
-# others KIND STUN DISCOVERY
-others()
-{
-	if [ -n "${LAB_PID[stun-$1]:-}" ]; then
-		await "stun-$1" 15
-		check "$1/stun" "says $(grep Primary "$LAB/stun-$1.log")" \
-			grep -qE "^Primary: $2" "$LAB/stun-$1.log"
-	else
-		skip "$1/stun" "stun and stund are not installed"
-	fi
-	if [ -n "${LAB_PID[discovery-$1]:-}" ]; then
-		await "discovery-$1" 15
-		check "$1/natdiscovery" "says $(verdict "$1")" [ "$(verdict "$1")" = "$3" ]
-	else
-		skip "$1/natdiscovery" "coturn is not installed"
-	fi
-}
-
-others open Open EIM/EIF
-others full-cone 'Independent Mapping, Independent Filter' EIM/EIF
-others restricted 'Independent Mapping, Address Dependent Filter' EIM/ADF
-others port-restricted 'Independent Mapping, Port Dependent Filter' EIM/APDF
-others symmetric-address 'Dependent Mapping' ADM/APDF
-others symmetric 'Dependent Mapping' APDM/APDF
-others sequential 'Dependent Mapping' APDM/APDF
-others firewall Firewall EIM/APDF
-others cgnat 'Independent Mapping, Port Dependent Filter' EIM/APDF
-others udp-blocked Blocked ''
 
 # --- links
 
