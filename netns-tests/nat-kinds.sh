@@ -107,22 +107,28 @@ others udp-blocked Blocked ''
 
 # --- what routers do when told to
 
-# mapping HOST: the outer address and port with which S sees port 4000 of the host.
+# mapped ROUTER: the outer address and port with which S sees port 4000 of a host.
+mapped()
+{
+	run_in "$1" conntrack -L -p udp --orig-dst "$first" --orig-port-dst 9000 2>/dev/null |
+		sed -n 's/.*dst=\([0-9.]*\) sport=9000 dport=\([0-9]*\).*/\1:\2/p;T;q'
+}
+# mapping HOST: the same, when it has sent something.
 mapping()
 {
-	local router=${NAT_OUTER[$1/eth0]}
-	echo | run_in "$1" socat -u - "UDP4-SENDTO:$first:9000,sourceport=4000" &&
-		run_in "$router" conntrack -L -p udp --orig-dst "$first" --orig-port-dst 9000 2>/dev/null |
-		sed -n 's/.*dst=\([0-9.]*\) sport=9000 dport=\([0-9]*\).*/\1:\2/p;T;q'
+	local at=
+	echo | run_in "$1" socat -u - "UDP4-SENDTO:$first:9000,sourceport=4000" || return
+	wait_until "at=\$(mapped ${NAT_OUTER[$1/eth0]}) && [ -n \"\$at\" ]" 1
+	echo "$at"
 }
 # early HOST: S sends to port 4000 outside before the host does.
 early() { echo | run_in S socat -u - "UDP4-SENDTO:${PUBLIC[$1/eth0]}:4000,sourceport=9000"; }
 # reaches HOST ADDRESS:PORT: what HOST sends there comes to port 4000 of H.
 reaches()
 {
-	receive H "to-H-$1" "udp:${ADDRESS[H/eth0]}:4000" -n 1 -w 1000 -i 100
+	receive H "to-H-$1" "udp:${ADDRESS[H/eth0]}:4000" -n 1 -w 5000 -i 100
 	send "$1" "udp:$2" -n 1 >/dev/null
-	await "to-H-$1" 5 && [ "$(said "to-H-$1" .unique)" = 1 ]
+	await "to-H-$1" 10 && [ "$(said "to-H-$1" .unique)" = 1 ]
 }
 
 for host in H I J K; do host "$host"; done
@@ -161,7 +167,7 @@ check early_packet_is_accepted "the port is 4000 all the same" [ "$(mapping J | 
 host B
 uplink B eth0
 link_loss B eth0 30
-receive S loss "udp:$first:9000" -n 2000 -i 500
+receive S loss "udp:$first:9000" -n 2000 -i 3000
 send B "udp:$first:9000" -n 2000 -r 10000 >/dev/null
 await loss 10
 lost=$(said loss .lost)
