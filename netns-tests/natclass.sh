@@ -172,7 +172,7 @@ fi
 for name in short symmetric-short; do
 	check "lifetime/$name" "$(status "A-$name" '.interfaces[0].nat' -c)" wait_until \
 		"status_is A-$name '.interfaces[0].nat | .lifetime_min != null and .lifetime_max != null
-			and .lifetime_max - .lifetime_min <= 2'" 60
+			and .lifetime_max - .lifetime_min <= 4'" 60
 	check "lifetime_is_right/$name" "$(status "A-$name" '.interfaces[0].nat' -c)" status_is "A-$name" \
 		'.interfaces[0].nat | .lifetime_min >= 3 and .lifetime_min <= 5.2 and .lifetime_max >= 4.8'
 	record natclass "lifetime_min-$name" "$(status "A-$name" '.interfaces[0].nat.lifetime_min')" s "<= 5"
