@@ -135,7 +135,7 @@ late unix-late "seqpacket:$LAB/A.tight" "seqpacket:$LAB/B.tight"
 # A deadline begins when the gate has looked at the payload: what send() has kept waiting is as fresh as ever.
 check tight/nothing_else_comes_late "$(said unix-late '"\(.late) late"')" compare "$(said unix-late .late)" '<=' 120
 check tight/what_stood_in_the_link_is_dropped "$(told unix-late), $(drops B tight expired) expired" \
-	compare "$(drops B tight expired) + $(drops A tight deadline)" '>' "$before"
+	compare "$(($(drops B tight expired) + $(drops A tight deadline)))" '>' "$before"
 record backpressure tight_lost_by_a_stall "$(said unix-late .lost)" payloads '<= 3'
 
 # --- the application at the far end goes, comes back, does not read
