@@ -12,7 +12,8 @@ lab_begin tun jq ping warpd warp-map warp netns/blast
 
 SIZE=200
 STEP_MS=300
-HOLD_MS=6000 # of overload, while the daemons are looked at
+HOLD_MS=6000   # of overload, for pings
+LOOKS_MS=30000 # the same while the daemons are looked at; it ends when that is done
 QUESTIONS=10
 ANSWER_MS=200
 PATHS=2
@@ -75,23 +76,23 @@ answer_ms()
 	echo $((($(now_us) - begun) / 1000))
 }
 
+# begin_overload MS
 begin_overload()
 {
 	: >"$LAB/blast.log"
 	spawn A blast "$WARP_BUILD/netns/blast" rate "/run/netns/$(ns A)" "/run/netns/$(ns B)" -a 10.44.0.1:9001 \
-		-b 10.44.0.2:9001 -d 10.44.0.2:9001 -s $SIZE -t $HOLD_MS -r $((${peak%.*} * 4))
+		-b 10.44.0.2:9001 -d 10.44.0.2:9001 -s $SIZE -t "$1" -r $((${peak%.*} * 4))
 	came_before=$(status B '.tunnels[] | select(.name == "net") | .rx_payloads')
 	wait_until "status_is B '.tunnels[] | select(.name == \"net\") | .rx_payloads > $came_before + 1000'" 2
 }
 
-begin_overload
-declare -A took=()
-live=1
+begin_overload $LOOKS_MS
+declare -A took=() gone=([A]=0 [B]=0)
 for ((n = 0; n < QUESTIONS; n++)); do
 	for host in A B; do
 		took[$host]+="$(answer_ms $host) "
-		jq -e "[.peers[].paths[] | select(.state == \"live\")] | length >= $PATHS" "$LAB/status-$host.json" \
-			>"$LAB/live.log" || live=0
+		jq -e "[.peers[].paths[] | select(.state == \"live\" and .origin != \"relay\")] | length >= $PATHS" \
+			"$LAB/status-$host.json" >"$LAB/live.log" || gone[$host]=$((gone[$host] + 1))
 	done
 done
 check overload_lasts "it ended before all was asked" running blast
@@ -101,11 +102,13 @@ for host in A B; do
 	record overload "status_of_$host" "$late" ms "<= $ANSWER_MS" "$(xargs <<<"${took[$host]}" | tr ' ' ,)"
 	check "status_of_${host}_answers" "$late ms" compare "$late" '<=' $ANSWER_MS
 done
-check paths_stay_live "$(paths A)" [ $live = 1 ]
-await blast 30
+# One look in ten may find one overdue, for the same reason.
+check paths_stay_live "not in ${gone[A]} and ${gone[B]} looks of $QUESTIONS; $(paths A)" \
+	[ "${gone[A]}" -le $((QUESTIONS / 10)) -a "${gone[B]}" -le $((QUESTIONS / 10)) ]
+stop blast
 
 # How old is what arrives? A ping waits in the same queues, if it is not dropped before them.
-begin_overload
+begin_overload $HOLD_MS
 run_in A ping -n -i 0.02 -c 100 -W 1 10.44.0.2 >"$LAB/ping.log"
 await blast 30
 rtt=$(sed -n 's/.* time=\([0-9.]*\) ms.*/\1/p' "$LAB/ping.log" | sort -g | awk '{ t[NR] = $1 } END { print t[int(NR / 2) + 1] + 0, NR }')
