@@ -134,6 +134,8 @@ try()
 	mended=$(now_us)
 	nap "$4"
 	nap 0.2 # tcpdump writes
+	# Soon is what is recorded; later is not never.
+	[ "$1" = auto ] || wait_until "[ \"\$(first_used $mended)\" -ge 0 ]" 2
 	LEFT=$(ms "$(last_used "$failed" "$mending")")
 	TAKEN=$(ms "$(first_used "$mended")")
 	printf '%-10s %-10s %12s %12s %6s\n' "$1" "$2" "$LEFT" "$TAKEN" "$(uses "$failed" "$mending")"
@@ -149,7 +151,7 @@ again()
 {
 	[ "$1" != auto ] || return 0
 	row "$1_$2_recover_ms" "$TAKEN" ms '< 1000'
-	check "$1/$2/used_again" "$TAKEN ms" compare "$TAKEN < 3000 && $TAKEN" '>=' 0
+	check "$1/$2/used_again" "$TAKEN ms" compare "$TAKEN" '>= 0 && a <' 3000
 }
 adaptive()
 {
@@ -159,7 +161,7 @@ adaptive()
 	: >"$LAB/dump.log"
 	spawn A dump tcpdump -i eth1 -n -tt -l -q udp
 	wait_until "grep -q 'listening on' $LAB/dump.log" 5 || lab_die "tcpdump does not listen"
-	begin "$mode" $((3 + 14 * ROUNDS))
+	begin "$mode" $((7 + 14 * ROUNDS))
 	printf '%-10s %-10s %12s %12s %6s\n' mode failure 'left ms' 'used ms' uses
 	for _ in $(seq "$ROUNDS"); do
 		try "$mode" blackhole 1 1.3
