@@ -104,7 +104,7 @@ beside sizes 60 "${make[@]}" sizes
 wait
 # Most tests in namespaces wait more than they work: fuzzers have what they leave.
 beside netns-waiting $((900 * scale)) "${make[@]}" netns-tests T=--waiting
-beside fuzz $((600 + FUZZ_SECONDS * 20)) nice -n 19 "${make[@]}" -j"$JOBS" fuzz
+beside fuzz $((2100 + FUZZ_SECONDS * 20)) nice -n 19 "${make[@]}" -j"$JOBS" fuzz
 wait
 # The others keep both processors busy, or measure.
 suite netns-measuring $((900 * scale)) "${make[@]}" netns-tests T=--measuring

@@ -9,6 +9,9 @@
 SECONDS_EACH=${FUZZ_SECONDS:-30}
 # A fuzzer that tries fewer does not run as it should; engine has some 40 a second where it is in nobody's way.
 FEWEST=100
+# In wall time, of which others take most; and for a fuzzer to end that has been told to.
+LONGEST=60
+LIMIT=$((SECONDS_EACH + 300))
 export ASAN_OPTIONS=${ASAN_OPTIONS:-detect_leaks=1}
 export UBSAN_OPTIONS=${UBSAN_OPTIONS:-print_stacktrace=1}
 
@@ -33,13 +36,13 @@ one()
 	options+=("$corpus")
 	[ ! -d "tests/fuzz/corpus/$name" ] || options+=("tests/fuzz/corpus/$name")
 
-	timeout -k 5 $((SECONDS_EACH + 60)) "$program" -max_total_time="$SECONDS_EACH" -timeout=10 \
+	timeout -k 5 $LIMIT "$program" -max_total_time="$SECONDS_EACH" -timeout=$LONGEST \
 		-rss_limit_mb=1024 -print_final_stats=1 -artifact_prefix="build/fuzz/found/$name-" \
 		"${options[@]}" >"$log" 2>&1 </dev/null
 	status=$?
 	runs=$(sed -n 's/^stat::number_of_executed_units: *//p' "$log" | tail -n 1)
 	if [ "$status" != 0 ]; then
-		flock "$LOGS" cat <<<"$(not_ok "fuzz/$name" "$(ended "$status" $((SECONDS_EACH + 60)))$(what_failed "$log")" "$log")"
+		flock "$LOGS" cat <<<"$(not_ok "fuzz/$name" "$(ended "$status" $LIMIT)$(what_failed "$log")" "$log")"
 		return 1
 	elif [ "${runs:-0}" -lt $FEWEST ]; then
 		flock "$LOGS" cat <<<"$(not_ok "fuzz/$name" "only ${runs:-0} inputs were tried" "$log")"
