@@ -7,8 +7,8 @@
 #
 # Expected: with four paths 1e-4 of the payloads are lost, with two 1e-2. The bounds are five standard
 # deviations, and what may be sent on two paths before and after the cut was made. A machine that stands
-# still for a moment looks like a path that is too slow: of the copies that it is then spared each costs
-# the 10 % that the other path loses.
+# still for a moment looks like a path that is too slow. Of the copies that it is then spared each costs
+# the 10 % that the other path loses, or the 1 % that two others do.
 # timeout: 90
 # shellcheck source=netns-tests/lib/lab.sh
 . "$(dirname "$0")/lib/lab.sh"
@@ -30,7 +30,14 @@ check connects "4 paths are not live in 10 s" wait_until 'connected A B 4 && con
 
 receive B numbers udp:127.1.0.1:9001 -n $COUNT -i 4000 -m "$LAB/missing"
 send_along A sender udp:127.1.0.1:9000 -n $COUNT -r $RATE -a $((COUNT / 2))
+# spared NUMBER [IFNAME]: of so many payloads, how many were not sent over its paths, or over all.
+spared()
+{
+	status A '[.peers[].paths[] | select(.interface | startswith($i)) | [$n - .tx_sent, 0] | max] | add' \
+		--argjson n "$1" --arg i "${2:-}"
+}
 wait_until "grep -q '^at ' $LAB/sender.log" 60
+spared_before=$(spared $((COUNT / 2 - 1000)))
 link_cut A eth1
 await sender 60
 await numbers 60
@@ -40,12 +47,13 @@ check all_were_sent "$sent of $COUNT" [ "$sent" = "$COUNT" ]
 duplicated=$(said numbers .duplicated)
 check nothing_comes_twice "$duplicated did" [ "$duplicated" = 0 ]
 check nothing_is_corrupt "$(told numbers)" [ "$(said numbers .corrupt)" = 0 ]
-spared=$(status A '[.peers[].paths[] | select(.interface == "eth0") | [$n - .tx_sent, 0] | max] | add' --argjson n "$COUNT")
+spared=$(spared $COUNT eth0)
 before=$(awk -v half=$((COUNT / 2)) '$1 < half { n++ } END { print n + 0 }' "$LAB/missing")
 after=$(($(wc -l <"$LAB/missing") - before))
 # 50,000 at 1e-4: mean 5, deviation 2.2. 50,000 at 1e-2: mean 500, deviation 22.2.
-check four_paths_lose_one_in_ten_thousand "$before of $((COUNT / 2)); expected 5, at most 17" \
-	[ "$before" -le 17 ]
+most=$((17 + ${spared_before:-0} / 100))
+check four_paths_lose_one_in_ten_thousand "$before of $((COUNT / 2)); expected 5, at most $most" \
+	[ "$before" -le $most ]
 most=$((611 + ${spared:-0} / 10))
 check two_paths_lose_one_in_a_hundred "$after of $((COUNT / 2)); expected 500, 380 to $most" \
 	[ "$after" -ge 380 -a "$after" -le $most ]

@@ -99,8 +99,13 @@ rows_begin()
 	flock "$LAB_RESULTS/.lock" sed -i "/\"test\": \"${LAB_NAME#long_}\"/d" "$LAB_RESULTS/redundancy.jsonl"
 }
 
-# compare A OP B: of numbers that need not be whole.
-compare() { awk -v a="$1" -v b="$3" "BEGIN { exit !(a $2 b) }"; }
+# compare A OP B: of numbers that need not be whole. What is no number is never so.
+compare()
+{
+	local number='^-?[0-9]+(\.[0-9]*)?([eE][-+]?[0-9]+)?$'
+	[[ $1 =~ $number && $3 =~ $number ]] || return 1
+	awk -v a="$1" -v b="$3" "BEGIN { exit !(a $2 b) }"
+}
 
 # --- beginning and end ----------------------------------------------------------------------------
 
