@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * pattern.h - lists of patterns for interface names: regular expressions as in pcre2pattern(3), of
- * which the POSIX extended ones are a part, that must match the whole name ("eth.*" does not match
- * "veth0").
+ * pattern.h - lists of patterns for interface names: regular expressions as in pcre2pattern(3) that
+ * must match the whole name ("eth.*" does not match "veth0"). What POSIX extended ones mean by a
+ * backslash in brackets, {,3} and one repeat after another is the exception to their meaning the same.
  */
 #ifndef WARP_PATTERN_H
 #define WARP_PATTERN_H

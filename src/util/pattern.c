@@ -13,7 +13,6 @@
 #include <errno.h>
 #include <pcre2.h>
 #include <stdlib.h>
-#include <string.h>
 
 /* What a name of 15 characters costs at most: steps, and KiB. */
 #define MATCH_STEPS 100000u
